@@ -1,0 +1,17 @@
+"""Datasets by name. A module here offers `SOURCES`, `load(source, data_root)` and, where it can, `fetch(data_root)`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from bench.errors import UsageError, unknown
+
+DATASETS = {"polymnist": "bench.datasets.polymnist"}
+
+
+def dataset_module(name: str) -> ModuleType:
+    """Raises UsageError for an unknown name."""
+    if name not in DATASETS:
+        raise UsageError(unknown("dataset", name, DATASETS))
+    return import_module(DATASETS[name])

@@ -1,0 +1,32 @@
+"""Errors that are for people. Each says what was wrong, with which value, what is allowed and what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Base of the errors that end a command with a message instead of a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(BenchError):
+    """A command line or a configuration that cannot be carried out."""
+
+    exit_code = 2
+
+
+class DataMissing(BenchError):
+    """Data that are absent, unreadable or not what they claim to be."""
+
+    exit_code = 3
+
+
+def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
+    """"unknown method 'mopo': did you mean 'mopoe'? (allowed: …)"."""
+    choices = list(allowed)
+    close = difflib.get_close_matches(name, choices, n=1)
+    hint = f": did you mean {close[0]!r}?" if close else ""
+    return f"unknown {what} {name!r}{hint} (allowed: {', '.join(choices)})"

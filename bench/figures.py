@@ -1,0 +1,173 @@
+"""Pictures: sample grids of a run, and figures over runs."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from bench.datasets.base import Dataset
+from bench.store import write_atomic
+from methods.base import Method, Streams
+
+GAP = 4  # white pixels between the blocks of a grid
+
+
+def grid(images: Tensor, scale: int = 3) -> Image.Image:
+    """[rows, columns, 3, H, W] in [0, 1] (clamped) -> one picture."""
+    rows, columns, channels, height, width = images.shape
+    pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    sheet = pixels.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
+    picture = Image.fromarray(sheet.numpy())
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def beside(pictures: list[Image.Image]) -> Image.Image:
+    """Pictures of one height in a row, with a gap between."""
+    width = sum(picture.width + GAP for picture in pictures) - GAP
+    sheet, left = Image.new("RGB", (width, pictures[0].height), "white"), 0
+    for picture in pictures:
+        sheet.paste(picture, (left, 0))
+        left += picture.width + GAP
+    return sheet
+
+
+@torch.no_grad()
+def save_samples(folder: Path, method: Method, data: Dataset, seed: int, columns: int = 20) -> None:
+    """samples_joint.png: one prior sample a column, one modality a row.
+
+    samples_cross.png: a block per source modality; its top row shows one held-out image of each class, and each row
+    below one target modality generated from it.
+    """
+    streams = Streams(2_000_000 + seed, data.test.labels.device)
+    names = list(method.modalities)
+    joint = method.decode(method.sample_prior(columns, streams), names)
+    save_picture(folder / "samples_joint.png", grid(torch.stack([joint[name] for name in names])))
+
+    first = torch.stack([(data.test.labels == label).nonzero()[0, 0] for label in data.test.labels.unique()])
+    batch = data.test.batch(first)
+    blocks = []
+    for source in names:
+        generated = method.decode(method.infer(batch, [source], streams), names)
+        blocks.append(grid(torch.stack([batch[source], *(generated[name] for name in names)]), scale=2))
+    save_picture(folder / "samples_cross.png", beside(blocks))
+
+
+def save_picture(path: Path, picture: Image.Image) -> None:
+    write_atomic(path, lambda file: picture.save(file, format="PNG"))
+
+
+def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[Path]:
+    """The figures of every (dataset, source, preset) of the leaderboard; the paths written."""
+    sns.set_theme(style="whitegrid", context="notebook")
+    written = []
+    for (dataset, source, preset), group in table.groupby(["dataset", "source", "preset"], sort=False):
+        same = (runs["dataset"] == dataset) & (runs["source"] == source) & (runs["preset"] == preset)
+        title = f"{dataset}, {source} data, preset {preset}"
+        for name, figure in (
+            ("coherence", coherence_figure(group, title)),
+            ("cross-coherence", matrix_figure(runs[same], title)),
+            ("training", training_figure(runs[same], title)),
+        ):
+            path = folder / f"{dataset}-{source}-{preset}-{name}.png"
+            buffer = BytesIO()
+            figure.savefig(buffer, format="png", dpi=130, bbox_inches="tight")
+            plt.close(figure)
+            write_atomic(path, lambda file, buffer=buffer: file.write(buffer.getvalue()))
+            written.append(path)
+    return written
+
+
+def labels_of(frame: pd.DataFrame) -> pd.Series:
+    """Method names, with the configuration's hash where one method occurs with several."""
+    several = frame.groupby("method")["config_hash"].nunique().gt(1)
+    return frame.apply(
+        lambda row: f"{row['method']} {row['config_hash']}" if several[row["method"]] else row["method"], axis=1
+    )
+
+
+def coherence_figure(table: pd.DataFrame, title: str) -> Figure:
+    """Joint against cross coherence with intervals: filled, measured here; hollow, printed on the poster.
+
+    A bar from p0 to the aggregate posterior shows what a prior could gain on each model's decoders.
+    """
+    figure, axes = plt.subplots(figsize=(8, 6))
+    labels = labels_of(table)
+    for colour, label, (_, row) in zip(sns.color_palette(n_colors=len(table)), labels, table.iterrows()):
+        x, y = row["cross_coherence"], row["joint_coherence"]
+        axes.vlines(x, row["joint_coherence_base"], row["joint_coherence_aggregate"], colour, lw=6, alpha=0.2)
+        axes.errorbar(
+            x,
+            y,
+            xerr=[[max(0.0, x - row["cross_coherence_low"])], [max(0.0, row["cross_coherence_high"] - x)]],
+            yerr=[[max(0.0, y - row["joint_coherence_low"])], [max(0.0, row["joint_coherence_high"] - y)]],
+            fmt="o",
+            color=colour,
+            capsize=3,
+            label=label,
+        )
+        axes.plot(row["poster_cross"], row["poster_joint"], "o", mfc="none", mec=colour, ms=9, mew=1.5)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="cross coherence", ylabel="joint coherence", title=title)
+    axes.plot([], [], "o", mfc="none", mec="grey", ms=9, label="as printed on the poster")
+    axes.vlines([], [], [], "grey", lw=6, alpha=0.2, label="p0 … aggregate posterior")
+    axes.legend(loc="upper left", fontsize="small")
+    return figure
+
+
+def matrix_figure(runs: pd.DataFrame, title: str) -> Figure:
+    """One heat map per method: accuracy from source (row) to target (column), mean over seeds."""
+    groups = list(runs.assign(label=labels_of(runs)).groupby("label", sort=False))
+    figure, axes = plt.subplots(1, len(groups), figsize=(3.4 * len(groups), 3.6), squeeze=False)
+    for axis, (label, group) in zip(axes[0], groups):
+        names = group["modalities"].iloc[0]
+        mean = torch.tensor(group["matrix"].tolist()).mean(0).numpy()
+        sns.heatmap(
+            pd.DataFrame(mean, names, names),
+            ax=axis,
+            vmin=0,
+            vmax=1,
+            annot=True,
+            fmt=".2f",
+            cmap="viridis",
+            cbar=False,
+            square=True,
+            annot_kws={"fontsize": 9},
+        )
+        axis.set(title=label, xlabel="target", ylabel="source")
+    figure.suptitle(f"Cross coherence: {title}", y=1.03)
+    figure.tight_layout()
+    return figure
+
+
+def training_figure(runs: pd.DataFrame, title: str) -> Figure:
+    """ELBO and KL per epoch, and the energies of both phases for energy priors."""
+    curves = []
+    for label, path in zip(labels_of(runs), runs["path"]):
+        curves.append(pd.read_csv(path / "history.csv").assign(method=label))
+    history = pd.concat(curves).melt(["method", "epoch"], var_name="term", value_name="value")
+    wanted = [t for t in ("elbo", "kl", "energy_posterior", "energy_prior") if t in set(history["term"])]
+    figure, axes = plt.subplots(1, len(wanted), figsize=(4.2 * len(wanted), 3.6), squeeze=False)
+    colours = dict(zip(history["method"].unique(), sns.color_palette(n_colors=history["method"].nunique())))
+    for axis, term in zip(axes[0], wanted):
+        part = history[history["term"] == term].dropna(subset=["value"])
+        sns.lineplot(
+            part, x="epoch", y="value", hue="method", palette=colours, ax=axis, errorbar=None, legend=axis is axes[0][0]
+        )
+        axis.set(title=term.replace("_", " "), ylabel="nats")
+        if term == "elbo":
+            # The first epoch's value dwarfs everything after it.
+            axis.set_ylim(part["value"].quantile(0.1) - 20, part["value"].max() + 20)
+    figure.suptitle(f"Training: {title}", y=1.03)
+    figure.tight_layout()
+    return figure

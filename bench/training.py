@@ -1,0 +1,201 @@
+"""The training loop: one function, which knows a method only through its contract.
+
+A run is a sequence of steps; everything that the next step depends on is in the state that `Checkpoint` holds, so a
+run that is stopped between any two steps and started again ends with the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.config import TrainerConfig
+from bench.datasets.base import Split
+from bench.store import write_atomic
+from methods.base import Method, Streams
+
+CHECKPOINT_SECONDS = 60.0
+
+
+class Diverged(Exception):
+    """The loss is not a finite number."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop, and its state is saved."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a progress display may show."""
+
+    epoch: int  # of `epochs`, counted from 1
+    epochs: int
+    share: float  # of all steps
+    loss: float | None  # mean of the last finished epoch
+    samples_per_second: float
+    seconds_left: float
+
+
+@dataclass
+class State:
+    """Where a run stands: steps done, one row of history per finished epoch, and sums over the current one."""
+
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def train(
+    method: Method,
+    split: Split,
+    config: TrainerConfig,
+    seed: int,
+    checkpoint: Path,
+    report: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+    on_epoch: Callable[[State], None] = lambda state: None,
+) -> State:
+    """Trains the method in place, from `checkpoint` if there is one.
+
+    Args:
+        split: training tuples, on the method's device.
+        checkpoint: file that is written every minute, when `stop` says so, and at the end.
+        stop: asked after every step.
+
+    Raises:
+        Diverged: the loss of an epoch is NaN or infinite. The checkpoint stays at the last good state.
+        Interrupted: `stop` returned True; the state is in `checkpoint`.
+    """
+    device = split.labels.device
+    streams = Streams(seed, device)
+    optimiser = make_optimiser(method, config)
+    state = State()
+    if checkpoint.exists():
+        state = load_checkpoint(checkpoint, method, optimiser, streams, device)
+    steps = len(split) // config.batch_size
+    if steps == 0:
+        raise ValueError(f"batch_size={config.batch_size}: the training split has only {len(split)} tuples")
+    total = steps * config.epochs
+    method.train()
+    started, first, saved = time.perf_counter(), state.step, time.perf_counter()
+    before = state.seconds
+    order, ordered = torch.empty(0), -1
+    while state.step < total:
+        epoch, position = divmod(state.step, steps)
+        if epoch != ordered:
+            order, ordered = epoch_order(len(split), seed, epoch).to(device), epoch
+        rows = order[position * config.batch_size : (position + 1) * config.batch_size]
+        set_learning_rates(optimiser, config, state.step / total, epoch)
+        loss, terms = method.loss(split.batch(rows), streams, state.step / total)
+        optimiser.zero_grad()
+        loss.backward()
+        terms |= clip(optimiser)
+        optimiser.step()
+        for name, value in {"loss": loss.detach(), **terms}.items():
+            state.sums[name] = state.sums.get(name, 0.0) + value.double()
+        state.step += 1
+        state.seconds = before + time.perf_counter() - started
+        if position + 1 == steps:
+            finish_epoch(state, epoch + 1, steps)
+            on_epoch(state)
+        if state.step % 10 == 0 or state.step == total:
+            report(progress_of(state, config, total, steps, first, time.perf_counter() - started))
+        stopping = stop() and state.step < total
+        if stopping or state.step == total or time.perf_counter() - saved > CHECKPOINT_SECONDS:
+            save_checkpoint(checkpoint, method, optimiser, streams, state)
+            saved = time.perf_counter()
+        if stopping:
+            raise Interrupted(f"stopped at step {state.step} of {total}")
+    return state
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
+    """The order of the training tuples in one epoch: a function of seed and epoch alone, the same for every method."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+
+
+def make_optimiser(method: Method, config: TrainerConfig) -> torch.optim.Adam:
+    """Adam over the method's groups. Each group's own learning rate is remembered as `base_lr`."""
+    groups = []
+    for group in method.parameter_groups():
+        own = group.get("lr")
+        # A group with its own learning rate follows its own schedule too (`lr_decay` per epoch).
+        groups.append({"lr_decay": 1.0, "clip": None, **group, "base_lr": own or config.lr, "scheduled": own is None})
+    return torch.optim.Adam(groups, lr=config.lr, amsgrad=config.amsgrad, fused=True)
+
+
+def set_learning_rates(optimiser: torch.optim.Adam, config: TrainerConfig, share: float, epoch: int) -> None:
+    factor = min(1.0, share / config.warmup) if config.warmup else 1.0
+    if config.schedule == "cosine":
+        factor *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share))
+    for group in optimiser.param_groups:
+        scheduled = factor if group["scheduled"] else 1.0
+        group["lr"] = group["base_lr"] * scheduled * group["lr_decay"] ** epoch
+
+
+def clip(optimiser: torch.optim.Adam) -> dict[str, Tensor]:
+    """Clips the groups that ask for it, and gives their gradient norms before clipping."""
+    return {
+        f"grad_norm_{group['name']}": torch.nn.utils.clip_grad_norm_(group["params"], group["clip"])
+        for group in optimiser.param_groups
+        if group["clip"] is not None
+    }
+
+
+def finish_epoch(state: State, epoch: int, steps: int) -> None:
+    """Means of the epoch's terms become a row of history. Raises Diverged if the loss is not finite."""
+    # The only transfer from the device in an epoch.
+    means = {name: value.item() / steps for name, value in state.sums.items()}
+    if not math.isfinite(means["loss"]):
+        bad = [name for name, value in means.items() if not math.isfinite(value)]
+        raise Diverged(
+            f"loss is {means['loss']} in epoch {epoch} (not finite: {', '.join(bad)}). Lower trainer.lr, or for an "
+            "energy prior prior.lr or prior.step_size, or raise prior.penalty."
+        )
+    state.history.append({"epoch": epoch, "seconds": state.seconds, **means})
+    state.sums = {}
+
+
+def progress_of(
+    state: State, config: TrainerConfig, total: int, steps: int, first: int, elapsed: float
+) -> Progress:
+    rate = (state.step - first) / elapsed
+    return Progress(
+        epoch=min(state.step // steps + 1, config.epochs),
+        epochs=config.epochs,
+        share=state.step / total,
+        loss=state.history[-1]["loss"] if state.history else None,
+        samples_per_second=rate * config.batch_size,
+        seconds_left=(total - state.step) / rate,
+    )
+
+
+def save_checkpoint(
+    path: Path, method: Method, optimiser: torch.optim.Adam, streams: Streams, state: State
+) -> None:
+    content: dict[str, Any] = {
+        "method": method.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "streams": streams.state_dict(),
+        "state": asdict(state),
+    }
+    write_atomic(path, lambda file: torch.save(content, file))
+
+
+def load_checkpoint(
+    path: Path, method: Method, optimiser: torch.optim.Adam, streams: Streams, device: torch.device
+) -> State:
+    content = torch.load(path, map_location=device, weights_only=True)
+    method.load_state_dict(content["method"])
+    optimiser.load_state_dict(content["optimiser"])
+    streams.load_state_dict({name: value.cpu() for name, value in content["streams"].items()})
+    return State(**content["state"])

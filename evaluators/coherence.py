@@ -1,0 +1,112 @@
+"""Joint and cross coherence (Shi et al. 2019; the definitions of the MMVAE+ evaluation, Palumbo et al. 2023)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from evaluators.base import Context, Measure, wilson
+from methods.base import Latents
+
+
+def agreement(predicted: Tensor, classes: int) -> tuple[float, float, list[int]]:
+    """Of predicted labels [M, N]: the share of columns in which all M agree, the entropy (nats) of the histogram of
+    all predictions, and that histogram."""
+    coherent = (predicted == predicted[0]).all(0).double().mean().item()
+    histogram = torch.bincount(predicted.flatten(), minlength=classes)
+    p = histogram.double() / histogram.sum()
+    return coherent, -torch.special.xlogy(p, p).sum().item(), histogram.tolist()
+
+
+def _joint(context: Context, protocol: str, draw: Callable[[], Tensor]) -> Measure:
+    """Joint coherence of the latents' classes; `draw` gives predicted labels [M, N]."""
+    with torch.no_grad():
+        predicted = draw()
+    m, n = predicted.shape
+    value, entropy, histogram = agreement(predicted, context.classes)
+    low, high = wilson(value, n)
+    return Measure(
+        value=value,
+        protocol=protocol,
+        n=n,
+        low=low,
+        high=high,
+        interval="95 % Wilson, one model",
+        chance=context.classes ** (1 - m),
+        # Of independent errors; correlated errors can do better.
+        ceiling=context.judge.mean_accuracy**m,
+        details={"entropy": entropy, "entropy_uniform": math.log(context.classes), "histogram": histogram},
+    )
+
+
+def _in_batches(context: Context, sample: Callable[[int], Latents]) -> Callable[[], Tensor]:
+    def draw() -> Tensor:
+        sizes = [
+            min(context.batch_size, context.samples - start) for start in range(0, context.samples, context.batch_size)
+        ]
+        return torch.cat([context.predict(sample(size)) for size in sizes], 1)
+
+    return draw
+
+
+def joint_coherence(context: Context) -> dict[str, Measure]:
+    """Share of prior samples whose M decoded modalities all get the same label.
+
+    `joint_coherence` samples the model's own prior, `joint_coherence_base` the base p0 alone (T = 0 Langevin steps;
+    the same distribution where the prior is no energy), and `joint_coherence_aggregate` the aggregate posterior:
+    z ~ q(z | X) of held-out tuples, with private latents from their prior. The last is the ceiling for any prior on
+    this model's decoders.
+    """
+    method, streams = context.method, context.streams
+
+    def aggregate() -> Tensor:
+        predictions = []
+        for batch, _ in context.batches():
+            z = method.infer(batch, context.modalities, streams).z
+            predictions.append(context.predict(method.with_private(z, streams)))
+        return torch.cat(predictions, 1)
+
+    def own(n: int) -> Latents:
+        return method.sample_prior(n, streams)
+
+    def base(n: int) -> Latents:
+        return method.sample_base(n, streams)
+
+    return {
+        "joint_coherence": _joint(context, "prior", _in_batches(context, own)),
+        "joint_coherence_base": _joint(context, "base", _in_batches(context, base)),
+        "joint_coherence_aggregate": _joint(context, "aggregate-posterior", aggregate),
+    }
+
+
+@torch.no_grad()
+def cross_coherence(context: Context) -> dict[str, Measure]:
+    """Accuracy of the label of x_tgt decoded from one sample z ~ q(z | x_src), averaged over the ordered pairs
+    src ≠ tgt. The matrix (rows: source, columns: target) has the self-accuracies on its diagonal."""
+    names, n = context.modalities, context.tuples
+    hits = torch.zeros(len(names), len(names), dtype=torch.float64)
+    for batch, labels in context.batches():
+        for s, source in enumerate(names):
+            predicted = context.predict(context.method.infer(batch, [source], context.streams))
+            hits[s] += (predicted == labels).double().sum(1).cpu()
+    matrix = hits / n
+    off_diagonal = ~torch.eye(len(names), dtype=torch.bool)
+    value = matrix[off_diagonal].mean().item()
+    # The pairs of one tuple are not independent: the interval counts tuples, not predictions.
+    low, high = wilson(value, n)
+    return {
+        "cross_coherence": Measure(
+            value=value,
+            protocol="pairs",
+            n=n,
+            low=low,
+            high=high,
+            interval="95 % Wilson over tuples, one model",
+            chance=1 / context.classes,
+            ceiling=context.judge.mean_accuracy,
+            details={"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()},
+        )
+    }

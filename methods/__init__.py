@@ -1,0 +1,24 @@
+"""The methods, one paper a file. `METHODS` is the registry: name on the command line -> where the class is."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from methods.base import Method
+
+# Strings, so that listing names does not import torch.
+METHODS: dict[str, str] = {
+    "mmvae": "methods.mmvae:MMVAE",
+    "mmvaeplus": "methods.mmvaeplus:MMVAEPlus",
+    "ebm-base": "methods.ebm:EBMBase",
+    "ebm-generalized": "methods.ebm:EBMGeneralized",
+}
+
+
+def method_class(name: str) -> type[Method]:
+    """The class behind a registered name. Raises KeyError for any other."""
+    module, _, attribute = METHODS[name].partition(":")
+    cls: type[Method] = getattr(import_module(module), attribute)
+    return cls

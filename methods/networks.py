@@ -1,0 +1,216 @@
+"""Encoders and decoders of image modalities, and the energy network.
+
+An encoder maps x [B, C, H, W] to (loc, raw scale), each [B, L]; a decoder maps u [N, L] to a location [N, C, H, W],
+where u = (w, z) and L = D_w + D. `NETWORKS[kind][name]` is the table that configurations choose from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class PatchEncoder(nn.Module):
+    """Linear embedding of 4×4 patches, then a two-layer MLP: all matrix products, fast on CPUs (this project)."""
+
+    PATCH, WIDTH, HIDDEN = 4, 32, 128
+
+    def __init__(self, shape: Sequence[int], w_dim: int, z_dim: int) -> None:
+        super().__init__()
+        c, h, w = check_multiple(shape, self.PATCH)
+        self.grid = (h // self.PATCH, w // self.PATCH)
+        self.embed = nn.Linear(c * self.PATCH**2, self.WIDTH)
+        self.hidden = nn.Linear(self.grid[0] * self.grid[1] * self.WIDTH, self.HIDDEN)
+        # Centred, unit-scale features from the first step on: without it z says nothing of x for thousands of steps,
+        # the decoders learn to ignore it, and coherence appears late.
+        self.norm = nn.BatchNorm1d(self.HIDDEN)
+        self.heads = nn.Linear(self.HIDDEN, 2 * (w_dim + z_dim))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        b, c, p, (i, j) = len(x), x.shape[1], self.PATCH, self.grid
+        patches = x.reshape(b, c, i, p, j, p).permute(0, 2, 4, 1, 3, 5).reshape(b, i * j, -1)
+        h = torch.relu(self.embed(patches - 0.5)).flatten(1)
+        loc, raw = self.heads(torch.relu(self.norm(self.hidden(h)))).chunk(2, -1)
+        return loc, raw
+
+
+class PatchDecoder(nn.Module):
+    """A two-layer MLP to one code per 4×4 patch, then one linear map from codes to pixels (this project)."""
+
+    PATCH, WIDTH, HIDDEN = 4, 32, 128
+
+    def __init__(self, shape: Sequence[int], latent_dim: int) -> None:
+        super().__init__()
+        self.shape = c, h, w = check_multiple(shape, self.PATCH)
+        self.grid = (h // self.PATCH, w // self.PATCH)
+        self.hidden = nn.Linear(latent_dim, self.HIDDEN)
+        self.codes = nn.Linear(self.HIDDEN, self.grid[0] * self.grid[1] * self.WIDTH)
+        self.pixels = nn.Linear(self.WIDTH, c * self.PATCH**2)
+
+    def forward(self, u: Tensor) -> Tensor:
+        n, (c, h, w), p, (i, j) = len(u), self.shape, self.PATCH, self.grid
+        codes = torch.relu(self.codes(torch.relu(self.hidden(u))))
+        patches = self.pixels(codes.reshape(n, i * j, self.WIDTH)).reshape(n, i, j, c, p, p)
+        return 0.5 + patches.permute(0, 3, 1, 4, 2, 5).reshape(n, c, h, w)
+
+
+class ConvEncoder(nn.Module):
+    """Three strided convolutions and a hidden layer of the latent's size (MoPoE and MVTCAE releases, PolyMNIST)."""
+
+    def __init__(self, shape: Sequence[int], w_dim: int, z_dim: int) -> None:
+        super().__init__()
+        channels, size, latent = shape[0], check_conv(shape), w_dim + z_dim
+        self.trunk = nn.Sequential(
+            nn.Conv2d(channels, 32, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(64, 128, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(128 * size * size, latent),
+            nn.ReLU(),
+        )
+        self.loc = nn.Linear(latent, latent)
+        self.raw = nn.Linear(latent, latent)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.trunk(x)
+        return self.loc(h), self.raw(h)
+
+
+class ConvDecoder(nn.Module):
+    """Mirror of `ConvEncoder` for 28×28 images; output paddings 0, 1, 1 lead 4 -> 7 -> 14 -> 28."""
+
+    def __init__(self, shape: Sequence[int], latent_dim: int) -> None:
+        super().__init__()
+        size = check_conv(shape)
+        self.net = nn.Sequential(
+            nn.Linear(latent_dim, 128 * size * size),
+            nn.ReLU(),
+            nn.Unflatten(1, (128, size, size)),
+            nn.ConvTranspose2d(128, 64, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(32, shape[0], 3, stride=2, padding=1, output_padding=1),
+        )
+
+    def forward(self, u: Tensor) -> Tensor:
+        return self.net(u)
+
+
+class ResBlock(nn.Module):
+    """Pre-activation residual block: shortcut(x) + 0.1 · conv(a(conv(a(x)))), a = LeakyReLU(0.2)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        hidden = min(inputs, outputs)
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.residual = nn.Sequential(
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(inputs, hidden, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(hidden, outputs, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shortcut(x) + 0.1 * self.residual(x)
+
+
+class ResNetTrunk(nn.Module):
+    """28×28 -> 256×7×7 -> two linear heads for one subspace."""
+
+    def __init__(self, shape: Sequence[int], dim: int) -> None:
+        super().__init__()
+        features = 256 * (check_multiple(shape, 4)[1] // 4) * (shape[2] // 4)
+        self.trunk = nn.Sequential(
+            nn.Conv2d(shape[0], 64, 3, padding=1),
+            ResBlock(64, 64),
+            nn.AvgPool2d(3, stride=2, padding=1),
+            ResBlock(64, 128),
+            nn.AvgPool2d(3, stride=2, padding=1),
+            ResBlock(128, 256),
+            nn.Flatten(),
+        )
+        self.loc = nn.Linear(features, dim)
+        self.raw = nn.Linear(features, dim)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.trunk(x)
+        return self.loc(h), self.raw(h)
+
+
+class ResNetEncoder(nn.Module):
+    """One trunk for w and one for z, as in the MMVAE+ release; the trunk of w is absent when D_w = 0."""
+
+    def __init__(self, shape: Sequence[int], w_dim: int, z_dim: int) -> None:
+        super().__init__()
+        self.trunks = nn.ModuleList(ResNetTrunk(shape, dim) for dim in (w_dim, z_dim) if dim)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        locs, raws = zip(*(trunk(x) for trunk in self.trunks))
+        return torch.cat(locs, -1), torch.cat(raws, -1)
+
+
+class ResNetDecoder(nn.Module):
+    """Linear to 256×7×7, three residual blocks with two nearest-neighbour upsamplings (MMVAE+ release)."""
+
+    def __init__(self, shape: Sequence[int], latent_dim: int) -> None:
+        super().__init__()
+        c, h, w = check_multiple(shape, 4)
+        self.net = nn.Sequential(
+            nn.Linear(latent_dim, 256 * (h // 4) * (w // 4)),
+            nn.Unflatten(1, (256, h // 4, w // 4)),
+            ResBlock(256, 128),
+            nn.Upsample(scale_factor=2),
+            ResBlock(128, 64),
+            nn.Upsample(scale_factor=2),
+            ResBlock(64, 64),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(64, c, 3, padding=1),
+        )
+
+    def forward(self, u: Tensor) -> Tensor:
+        return self.net(u)
+
+
+class Networks(NamedTuple):
+    encoder: type[nn.Module]  # (shape, w_dim, z_dim)
+    decoder: type[nn.Module]  # (shape, latent_dim)
+
+
+NETWORKS: dict[str, dict[str, Networks]] = {
+    "image": {
+        "patch": Networks(PatchEncoder, PatchDecoder),
+        "conv": Networks(ConvEncoder, ConvDecoder),
+        "resnet": Networks(ResNetEncoder, ResNetDecoder),
+    },
+}
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"leaky_relu": nn.LeakyReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+
+
+def energy_network(dim: int, width: int, activation: str) -> nn.Sequential:
+    """f_α: D -> width -> width -> 1 (Pang et al. 2020). The last layer starts at zero, so that p_α = p0 at first."""
+    act = (lambda: nn.LeakyReLU(0.2)) if activation == "leaky_relu" else ACTIVATIONS[activation]
+    last = nn.Linear(width, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(dim, width), act(), nn.Linear(width, width), act(), last)
+
+
+def check_multiple(shape: Sequence[int], factor: int) -> tuple[int, int, int]:
+    if len(shape) != 3 or shape[1] % factor or shape[2] % factor:
+        raise ValueError(f"shape {tuple(shape)}: this network needs (C, H, W) with H and W multiples of {factor}")
+    return shape[0], shape[1], shape[2]
+
+
+def check_conv(shape: Sequence[int]) -> int:
+    """Side of the last feature map; raises ValueError for shapes that the mirror decoder cannot rebuild."""
+    if tuple(shape[1:]) != (28, 28):
+        raise ValueError(f"shape {tuple(shape)}: the 'conv' networks are made for C×28×28 images; use 'patch'")
+    return 4

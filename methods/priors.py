@@ -1,0 +1,175 @@
+"""Priors of the shared latent z: factorised (Laplace, Normal) and energy-based, with Langevin dynamics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from methods.base import Streams, Terms, ramp
+from methods.distributions import FAMILIES, Distribution
+from methods.networks import energy_network
+
+
+@dataclass(frozen=True)
+class FactorisedPriorConfig:
+    """p(z) = Π_d p(z_d): location 0 and a fixed scale (Laplace b, or standard deviation)."""
+
+    family: Literal["laplace", "normal"] = "laplace"
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class EnergyPriorConfig:
+    """p_α(z) ∝ exp(−f_α(z)) p0(z). Defaults: Pang et al. 2020 where they say, see `EnergyPrior`."""
+
+    family: Literal["laplace", "normal"] = "normal"  # p0; the poster prints N(0, I)
+    scale: float = 1.0
+    width: int = 200
+    activation: Literal["leaky_relu", "gelu", "silu"] = "leaky_relu"
+    steps: int = 60
+    step_size: float = 0.4
+    lr: float = 1e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    lr_decay: float = 0.998  # per epoch
+    clip: float = 100.0  # on the norm of the energy's gradient
+    penalty: float = 0.0  # weight of E f(z⁺)² + E f(z⁻)², which keeps energies near 0
+    start: float = 0.0  # share of the training after which the energy is learned
+    warmup: float = 0.0  # share of the training over which f's weight in the ELBO grows to 1
+    chains: int = 128
+
+
+class FactorisedPrior(nn.Module):
+    """A Laplace or Normal prior with location 0. Its parameters are fixed."""
+
+    def __init__(self, config: FactorisedPriorConfig | EnergyPriorConfig, dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("loc", torch.zeros(dim), persistent=False)
+        self.register_buffer("scale", torch.full((dim,), config.scale), persistent=False)
+
+    def base(self) -> Distribution:
+        return FAMILIES[self.config.family](self.loc, self.scale)
+
+    def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
+        """log p(z), [..., D] -> [...]."""
+        return self.base().log_prob(z).sum(-1)
+
+    def sample(self, n: int, streams: Streams) -> Tensor:
+        """[n, D]."""
+        return self.base().rsample(streams.noise, (n,))
+
+    def sample_base(self, n: int, streams: Streams) -> Tensor:
+        """p0: here the prior itself."""
+        return FactorisedPrior.sample(self, n, streams)
+
+    def loss(self, z: Tensor, streams: Streams, progress: float) -> tuple[Tensor, Terms]:
+        """What the prior's own parameters minimise, given posterior samples z [N, D]: nothing here."""
+        return z.new_zeros(()), {}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return []
+
+
+def langevin(
+    log_prob: Callable[[Tensor], Tensor], z: Tensor, steps: int, step_size: float, generator: torch.Generator | None
+) -> Tensor:
+    """Unadjusted Langevin dynamics (poster, "Sampling from EBM"), from z [N, D]:
+
+        z_{τ+1} = z_τ + s²/2 · ∂/∂z log p_α(z_τ) + s ε_τ,   ε_τ ~ N(0, I).
+
+    `log_prob` maps [N, D] to [N], up to a constant. No graph is kept: the result is a constant. With T = 0 steps it
+    is z itself. Stable where s² times the curvature of −log p is below 4.
+    """
+    z = z.detach()
+    for _ in range(steps):
+        with torch.enable_grad():
+            z.requires_grad_()
+            (score,) = torch.autograd.grad(log_prob(z).sum(), z)
+        eps = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
+        z = z.detach() + step_size**2 / 2 * score + step_size * eps
+    return z
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Within it, `module` passes gradients to its input and none to its parameters."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
+
+
+class EnergyPrior(FactorisedPrior):
+    """p_α(z) = exp(−f_α(z)) p0(z) / Z(α), learned by maximum likelihood with short-run Langevin negatives.
+
+    Yuan et al., "Learning Multimodal Latent Generative Models with Energy-Based Prior"; network and chains follow
+    Pang et al. 2020, "Learning Latent Space Energy-Based Prior Model".
+    """
+
+    def __init__(self, config: EnergyPriorConfig, dim: int) -> None:
+        super().__init__(config, dim)
+        self.config: EnergyPriorConfig = config
+        self.energy = energy_network(dim, config.width, config.activation)
+
+    def f(self, z: Tensor) -> Tensor:
+        """The energy f_α(z), [..., D] -> [...]: low where z is likely."""
+        return self.energy(z).squeeze(-1)
+
+    def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
+        """log p0(z) − f_α(z), i.e. log p_α(z) + log Z(α). Its gradient reaches z and never α."""
+        weight = ramp(progress, self.config.start, self.config.warmup)
+        if weight == 0.0:
+            return super().log_prob(z)
+        with frozen(self.energy):
+            return super().log_prob(z) - weight * self.f(z)
+
+    def sample(self, n: int, streams: Streams) -> Tensor:
+        """z⁻ ~ p_α: fresh chains from p0. The p0 draw and the chains share one stream, kept apart from all else."""
+        z = self.base().rsample(streams.langevin, (n,))
+        return langevin(self.log_prob, z, self.config.steps, self.config.step_size, streams.langevin)
+
+    def loss(self, z: Tensor, streams: Streams, progress: float) -> tuple[Tensor, Terms]:
+        """E_q f_α(z⁺) − E_{p_α} f_α(z⁻), to be minimised; both phases are constants.
+
+        ∂/∂α log p_α(z) = −∂f_α(z)/∂α + E_{p_α} ∂f_α/∂α, so this is minus the log-likelihood's gradient. (The poster
+        prints the same expression for L, which it maximises: a slip in the sign.)
+        """
+        if progress < self.config.start:
+            return z.new_zeros(()), {}
+        positive = z.detach()
+        start = self.base().rsample(streams.langevin, (self.config.chains,))
+        negative = langevin(self.log_prob, start, self.config.steps, self.config.step_size, streams.langevin)
+        f_pos, f_neg = self.f(positive), self.f(negative)
+        loss = f_pos.mean() - f_neg.mean()
+        if self.config.penalty:
+            loss = loss + self.config.penalty * (f_pos.square().mean() + f_neg.square().mean())
+        terms = {
+            "energy_posterior": f_pos.mean(),
+            "energy_prior": f_neg.mean(),
+            "energy_gap": f_pos.mean() - f_neg.mean(),
+            "z_abs_posterior": positive.abs().mean(),
+            "z_abs_prior": negative.abs().mean(),
+            "z_std_posterior": positive.std(0).mean(),
+            "z_std_prior": negative.std(0).mean(),
+            "chain_displacement": (negative - start).norm(dim=-1).mean(),
+        }
+        return loss, {name: term.detach() for name, term in terms.items()}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        c = self.config
+        return [
+            {
+                "params": list(self.energy.parameters()),
+                "name": "energy",
+                "lr": c.lr,
+                "betas": c.betas,
+                "lr_decay": c.lr_decay,
+                "clip": c.clip,
+            }
+        ]
