@@ -10,6 +10,7 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -128,7 +129,7 @@ def classifiers(data: Dataset, report: Callable[[str], None] = log.info) -> Clas
             checksums = {}
             for name, network in trained.items():
                 state = {key: value.cpu() for key, value in network.state_dict().items()}
-                write_atomic(folder / f"{name}.pt", lambda file, state=state: torch.save(state, file))
+                write_atomic(folder / f"{name}.pt", partial(torch.save, state))
                 checksums[name] = zlib.crc32((folder / f"{name}.pt").read_bytes())
             write_json(folder / "meta.json", {"accuracy": accuracies, "crc32": checksums})
         return Classifiers(trained, accuracies)
@@ -137,7 +138,8 @@ def classifiers(data: Dataset, report: Callable[[str], None] = log.info) -> Clas
 def _read(path: Path, data: Dataset) -> Classifiers | None:
     """The cached classifiers; None, and the cache gone, if any file is not what was written."""
     try:
-        meta, networks = read_json(path / "meta.json"), {}
+        meta = read_json(path / "meta.json")
+        networks: dict[str, nn.Module] = {}
         for m in data.modalities:
             file = path / f"{m.name}.pt"
             if zlib.crc32(file.read_bytes()) != meta["crc32"][m.name]:

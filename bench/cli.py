@@ -120,7 +120,9 @@ def add_data_root_option(command: argparse.ArgumentParser) -> None:
 
 
 def add_out_option(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--out", type=Path, default=Path("results"), help="folder of runs and tables (default results)")
+    command.add_argument(
+        "--out", type=Path, default=Path("results"), help="folder of runs and tables (default results)"
+    )
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -229,7 +231,9 @@ def fetch_command(options: argparse.Namespace) -> int:
 
     from bench.datasets import dataset_module
 
-    with Progress(*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)) as bar:
+    with Progress(
+        *Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)
+    ) as bar:
         task = bar.add_task(f"fetching {options.dataset}", total=None)
         path = dataset_module(options.dataset).fetch(
             options.data_root, report=lambda done, total: bar.update(task, completed=done, total=total)
@@ -256,12 +260,14 @@ def check_command(options: argparse.Namespace) -> int:
     print(f"{data.name}: source {data.source}, fingerprint {data.fingerprint}")
     print(f"{len(data.train)} training and {len(data.test)} test tuples, {data.classes} classes")
     for modality in data.modalities:
-        print(f"{modality.name}: {modality.kind} {'×'.join(map(str, modality.shape))}, {modality.likelihood} likelihood")
+        print(
+            f"{modality.name}: {modality.kind} {'×'.join(map(str, modality.shape))}, {modality.likelihood} likelihood"
+        )
     return 0
 
 
 def parse_methods(text: str) -> list[str]:
-    """"all" or names; each once, in the order given. Raises UsageError for an unknown name."""
+    """ "all" or names; each once, in the order given. Raises UsageError for an unknown name."""
     names = list(METHODS) if text == "all" else [name for name in text.split(",") if name]
     for name in names:
         if name not in METHODS:
@@ -272,7 +278,7 @@ def parse_methods(text: str) -> list[str]:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """"0-2,7" -> [0, 1, 2, 7]. Raises UsageError for anything else."""
+    """ "0-2,7" -> [0, 1, 2, 7]. Raises UsageError for anything else."""
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.partition("-")

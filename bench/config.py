@@ -7,9 +7,11 @@ method's own `Config`, and a `trainer` section for what differs from the preset'
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -36,7 +38,7 @@ class TrainerConfig:
     batch_size: int = 128
     lr: float = 1e-3
     amsgrad: bool = True
-    schedule: Literal["constant", "cosine"] = "constant"  # of the networks' learning rate; cosine ends at 2 %
+    schedule: Literal["constant", "cosine"] = "constant"  # of the learning rates; cosine ends at 2 %
     warmup: float = 0.0  # share of the training over which the learning rate grows from 0
 
     def __post_init__(self) -> None:
@@ -113,9 +115,7 @@ def parse_settings(settings: Sequence[str]) -> dict[tuple[str, ...], Any]:
     return parsed
 
 
-def resolve(
-    methods: Sequence[str], dataset: str, source: str, preset: str, settings: Sequence[str]
-) -> list[RunConfig]:
+def resolve(methods: Sequence[str], dataset: str, source: str, preset: str, settings: Sequence[str]) -> list[RunConfig]:
     """One configuration per method: dataclass defaults < preset < the method's part of it < `--set`.
 
     A setting must be known to at least one of the methods; the others go without it.
@@ -232,10 +232,9 @@ def _coerce(hint: Any, value: Any, where: str) -> Any:
             return None
         (hint,) = (option for option in options if option is not types.NoneType)
     if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    elif hint is str and isinstance(value, str) or hint is type(value):
+        with contextlib.suppress(ValueError, OverflowError):
+            if math.isfinite(number := float(value)):
+                return number
+    elif hint is type(value):
         return value
     raise UsageError(f"{where}: expected {hint.__name__}, got {value!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -81,10 +81,8 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
             ("training", training_figure(runs[same], title)),
         ):
             path = folder / f"{dataset}-{source}-{preset}-{name}.png"
-            buffer = BytesIO()
-            figure.savefig(buffer, format="png", dpi=130, bbox_inches="tight")
+            write_atomic(path, partial(figure.savefig, format="png", dpi=130, bbox_inches="tight"))
             plt.close(figure)
-            write_atomic(path, lambda file, buffer=buffer: file.write(buffer.getvalue()))
             written.append(path)
     return written
 

@@ -145,7 +145,7 @@ def leaderboard(runs: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
 def _failures(row: dict[str, Any], failed: pd.DataFrame) -> int:
     if failed.empty:
         return 0
-    same = ["method", "dataset", "config_hash", "data_fingerprint"]
+    same = [key for key in GROUP if key != "protocol"]  # which only an evaluation decides
     return int((failed[same] == pd.Series({name: row[name] for name in same})).all(axis=1).sum())
 
 
@@ -167,11 +167,7 @@ def markdown(table: pd.DataFrame, failed: pd.DataFrame) -> str:
         ]
     if len(failed):
         lines += ["## Failed", "", "| method | dataset | preset | seed | cause |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {r['method']} | {r['dataset']} ({r['source']}) | {r['preset']} | {r['seed']} | {r['kind']}: {r['message']} |"
-            for r in failed.to_dict("records")
-        ]
-        lines.append("")
+        lines += [*(_failed_row(row) for row in failed.to_dict("records")), ""]
     return "\n".join(lines)
 
 
@@ -196,6 +192,12 @@ def _markdown_row(row: dict[Any, Any]) -> str:
         row["config_hash"],
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _failed_row(row: dict[Any, Any]) -> str:
+    # A line break or a bar in the message would break the table.
+    cause = " ".join(f"{row['kind']}: {row['message']}".split()).replace("|", "\\|")
+    return f"| {row['method']} | {row['dataset']} ({row['source']}) | {row['preset']} | {row['seed']} | {cause} |"
 
 
 def write_leaderboard(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

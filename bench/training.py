@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ class State:
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)  # steps in each sum: a term may set in within an epoch
     seconds: float = 0.0
 
 
@@ -72,7 +73,8 @@ def train(
         stop: asked after every step.
 
     Raises:
-        Diverged: the loss of an epoch is NaN or infinite. The checkpoint stays at the last good state.
+        Diverged: the loss is NaN or infinite, which is looked for after every epoch and before every checkpoint. The
+            checkpoint stays at the last good state.
         Interrupted: `stop` returned True; the state is in `checkpoint`.
     """
     device = split.labels.device
@@ -102,15 +104,17 @@ def train(
         optimiser.step()
         for name, value in {"loss": loss.detach(), **terms}.items():
             state.sums[name] = state.sums.get(name, 0.0) + value.double()
+            state.counts[name] = state.counts.get(name, 0) + 1
         state.step += 1
         state.seconds = before + time.perf_counter() - started
         if position + 1 == steps:
-            finish_epoch(state, epoch + 1, steps)
+            finish_epoch(state, epoch + 1)
             on_epoch(state)
         if state.step % 10 == 0 or state.step == total:
             report(progress_of(state, config, total, steps, first, time.perf_counter() - started))
         stopping = stop() and state.step < total
         if stopping or state.step == total or time.perf_counter() - saved > CHECKPOINT_SECONDS:
+            check_finite(state.sums, epoch + 1)
             save_checkpoint(checkpoint, method, optimiser, streams, state)
             saved = time.perf_counter()
         if stopping:
@@ -124,22 +128,21 @@ def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
 
 
 def make_optimiser(method: Method, config: TrainerConfig) -> torch.optim.Adam:
-    """Adam over the method's groups. Each group's own learning rate is remembered as `base_lr`."""
-    groups = []
-    for group in method.parameter_groups():
-        own = group.get("lr")
-        # A group with its own learning rate follows its own schedule too (`lr_decay` per epoch).
-        groups.append({"lr_decay": 1.0, "clip": None, **group, "base_lr": own or config.lr, "scheduled": own is None})
+    """Adam over the method's groups. Each group's learning rate before any schedule is remembered as `base_lr`."""
+    groups = [
+        {"lr_decay": 1.0, "clip": None, **group, "base_lr": group.get("lr", config.lr)}
+        for group in method.parameter_groups()
+    ]
     return torch.optim.Adam(groups, lr=config.lr, amsgrad=config.amsgrad, fused=True)
 
 
 def set_learning_rates(optimiser: torch.optim.Adam, config: TrainerConfig, share: float, epoch: int) -> None:
+    """The schedule is for every group, and a group's own decay per epoch comes on top of it."""
     factor = min(1.0, share / config.warmup) if config.warmup else 1.0
     if config.schedule == "cosine":
         factor *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share))
     for group in optimiser.param_groups:
-        scheduled = factor if group["scheduled"] else 1.0
-        group["lr"] = group["base_lr"] * scheduled * group["lr_decay"] ** epoch
+        group["lr"] = group["base_lr"] * factor * group["lr_decay"] ** epoch
 
 
 def clip(optimiser: torch.optim.Adam) -> dict[str, Tensor]:
@@ -151,23 +154,25 @@ def clip(optimiser: torch.optim.Adam) -> dict[str, Tensor]:
     }
 
 
-def finish_epoch(state: State, epoch: int, steps: int) -> None:
+def finish_epoch(state: State, epoch: int) -> None:
     """Means of the epoch's terms become a row of history. Raises Diverged if the loss is not finite."""
-    # The only transfer from the device in an epoch.
-    means = {name: value.item() / steps for name, value in state.sums.items()}
-    if not math.isfinite(means["loss"]):
-        bad = [name for name, value in means.items() if not math.isfinite(value)]
-        raise Diverged(
-            f"loss is {means['loss']} in epoch {epoch} (not finite: {', '.join(bad)}). Lower trainer.lr, or for an "
-            "energy prior prior.lr or prior.step_size, or raise prior.penalty."
-        )
+    check_finite(state.sums, epoch)
+    means = {name: value.item() / state.counts[name] for name, value in state.sums.items()}
     state.history.append({"epoch": epoch, "seconds": state.seconds, **means})
-    state.sums = {}
+    state.sums, state.counts = {}, {}
 
 
-def progress_of(
-    state: State, config: TrainerConfig, total: int, steps: int, first: int, elapsed: float
-) -> Progress:
+def check_finite(sums: Mapping[str, Tensor], epoch: int) -> None:
+    """Raises Diverged if there is a sum of the loss, and it is not finite. Asked seldom: it waits for the device."""
+    if "loss" in sums and not sums["loss"].isfinite():
+        bad = [name for name, value in sums.items() if not value.isfinite()]
+        raise Diverged(
+            f"loss is {sums['loss'].item()} in epoch {epoch} (not finite: {', '.join(bad)}). Lower trainer.lr, or for "
+            "an energy prior prior.lr or prior.step_size, or raise prior.penalty."
+        )
+
+
+def progress_of(state: State, config: TrainerConfig, total: int, steps: int, first: int, elapsed: float) -> Progress:
     rate = (state.step - first) / elapsed
     return Progress(
         epoch=min(state.step // steps + 1, config.epochs),
@@ -179,9 +184,7 @@ def progress_of(
     )
 
 
-def save_checkpoint(
-    path: Path, method: Method, optimiser: torch.optim.Adam, streams: Streams, state: State
-) -> None:
+def save_checkpoint(path: Path, method: Method, optimiser: torch.optim.Adam, streams: Streams, state: State) -> None:
     content: dict[str, Any] = {
         "method": method.state_dict(),
         "optimiser": optimiser.state_dict(),

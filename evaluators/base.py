@@ -16,7 +16,8 @@ from methods.base import Latents, Method, Streams
 class Judge(Protocol):
     """The modality classifiers: images {modality: [N, *shape]} in [0, 1] -> predicted labels {modality: [N]}."""
 
-    mean_accuracy: float
+    @property
+    def mean_accuracy(self) -> float: ...
 
     def predict(self, images: dict[str, Tensor]) -> dict[str, Tensor]: ...
 
@@ -71,9 +72,10 @@ class Context:
         return min(len(self.labels), self.samples)
 
     def batches(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        """Held-out batches, float in [0, 1], and their labels, in order."""
-        for start in range(0, self.tuples, self.batch_size):
-            rows = slice(start, min(start + self.batch_size, self.tuples))
+        """Held-out batches, float in [0, 1], and their labels: the same random subset, in the same order, each time."""
+        # A test split may be sorted by class, so its first rows are no sample of it.
+        order = torch.randperm(len(self.labels), generator=torch.Generator().manual_seed(0))[: self.tuples]
+        for rows in order.to(self.labels.device).split(self.batch_size):
             yield {name: x[rows].float() / 255 for name, x in self.test.items()}, self.labels[rows]
 
     def predict(self, latents: Latents) -> Tensor:

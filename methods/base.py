@@ -97,6 +97,12 @@ class Prior(Protocol):
     def sample_base(self, n: int, streams: Streams) -> Tensor:
         """[n, D] from the base distribution p0, which is the prior itself where it has no energy."""
 
+    def loss(self, z: Tensor, streams: Streams, progress: float) -> tuple[Tensor, Terms]:
+        """What the prior's own parameters minimise, given constant posterior samples z [N, D], and terms to log."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """As `Method.parameter_groups`, for the prior's own parameters."""
+
 
 class Method(nn.Module, ABC):
     """A multimodal latent-variable model with its objective.

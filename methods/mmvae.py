@@ -1,4 +1,4 @@
-"""MMVAE: Shi et al., "Variational Mixture-of-Experts Autoencoders for Multi-Modal Deep Generative Models", NeurIPS 2019."""
+"""MMVAE: Shi et al. 2019, "Variational Mixture-of-Experts Autoencoders for Multi-Modal Deep Generative Models"."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ class MMVAE(Method):
         z = select(q, index).rsample(streams.noise, (c.samples,))  # z_{m,k} ~ q_m: [K, E, B, D]
 
         x_hat = self.decode(Latents(z.flatten(0, -2)), list(self.modalities))
-        log_px = sum(
-            m.log_likelihood(batch[n], x_hat[n].unflatten(0, z.shape[:-1])) for n, m in self.modalities.items()
-        )  # log p(X | z): [K, E, B]
+        log_px = torch.zeros(z.shape[:-1], device=z.device)  # log p(X | z) = Σ_n log p(x_n | z): [K, E, B]
+        for n, modality in self.modalities.items():
+            log_px = log_px + modality.log_likelihood(batch[n], x_hat[n].unflatten(0, z.shape[:-1]))
         log_pz = self.prior.log_prob(z, progress)
         log_qz = mixture_log_prob(q.detach() if c.objective == "dreg" else q, z)
         lw = log_px + beta * (log_pz - log_qz)
@@ -74,9 +74,7 @@ class MMVAE(Method):
         """z ~ 1/|S| Σ_{m in S} q_m(z | x_m): one expert of S per row."""
         self.check_given(given)
         q = stack([self.expert(batch, m) for m in given])
-        index = torch.randint(
-            len(given), (1, q.loc.shape[1]), generator=streams.noise, device=q.loc.device
-        )
+        index = torch.randint(len(given), (1, q.loc.shape[1]), generator=streams.noise, device=q.loc.device)
         return Latents(select(q, index).rsample(streams.noise).squeeze(0))
 
     def decode(self, latents: Latents, modalities: Sequence[str]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""MMVAE+: Palumbo et al., "MMVAE+: Enhancing the Generative Quality of Multimodal VAEs without Compromises", ICLR 2023."""
+"""MMVAE+: Palumbo et al. 2023, "MMVAE+: Enhancing the Generative Quality of Multimodal VAEs without Compromises"."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ class MMVAEPlus(Method):
             index = one_expert_per_row(len(names), rows, streams.noise)
         z = select(q, index).rsample(streams.noise, (c.samples,))  # z ~ q_m: [K, E, B, D]
 
-        log_px, log_pw, log_qw, ws = 0.0, 0.0, 0.0, []
+        log_px, log_pw, log_qw = torch.zeros(3, *z.shape[:-1], device=z.device)  # each [K, E, B]
+        ws = []
         for n, (name, modality) in enumerate(self.modalities.items()):
             own = index == n  # samples whose expert is n itself: [E, B]
             w = q_w[n].rsample(streams.noise, z.shape[:2])  # w_n ~ q_n(w_n | x_n)

@@ -53,7 +53,7 @@ class PatchDecoder(nn.Module):
     def forward(self, u: Tensor) -> Tensor:
         n, (c, h, w), p, (i, j) = len(u), self.shape, self.PATCH, self.grid
         codes = torch.relu(self.codes(torch.relu(self.hidden(u))))
-        patches = self.pixels(codes.reshape(n, i * j, self.WIDTH)).reshape(n, i, j, c, p, p)
+        patches: Tensor = self.pixels(codes.reshape(n, i * j, self.WIDTH)).reshape(n, i, j, c, p, p)
         return 0.5 + patches.permute(0, 3, 1, 4, 2, 5).reshape(n, c, h, w)
 
 
@@ -100,7 +100,8 @@ class ConvDecoder(nn.Module):
         )
 
     def forward(self, u: Tensor) -> Tensor:
-        return self.net(u)
+        location: Tensor = self.net(u)
+        return location
 
 
 class ResBlock(nn.Module):
@@ -118,7 +119,8 @@ class ResBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.shortcut(x) + 0.1 * self.residual(x)
+        y: Tensor = self.shortcut(x) + 0.1 * self.residual(x)
+        return y
 
 
 class ResNetTrunk(nn.Module):
@@ -175,7 +177,8 @@ class ResNetDecoder(nn.Module):
         )
 
     def forward(self, u: Tensor) -> Tensor:
-        return self.net(u)
+        location: Tensor = self.net(u)
+        return location
 
 
 class Networks(NamedTuple):

@@ -24,11 +24,10 @@ class FactorisedPriorConfig:
 
 
 @dataclass(frozen=True)
-class EnergyPriorConfig:
-    """p_α(z) ∝ exp(−f_α(z)) p0(z). Defaults: Pang et al. 2020 where they say, see `EnergyPrior`."""
+class EnergyPriorConfig(FactorisedPriorConfig):
+    """p_α(z) ∝ exp(−f_α(z)) p0(z), with p0 = `family` at `scale`; the poster prints N(0, I)."""
 
-    family: Literal["laplace", "normal"] = "normal"  # p0; the poster prints N(0, I)
-    scale: float = 1.0
+    family: Literal["laplace", "normal"] = "normal"
     width: int = 200
     activation: Literal["leaky_relu", "gelu", "silu"] = "leaky_relu"
     steps: int = 60
@@ -46,9 +45,11 @@ class EnergyPriorConfig:
 class FactorisedPrior(nn.Module):
     """A Laplace or Normal prior with location 0. Its parameters are fixed."""
 
-    def __init__(self, config: FactorisedPriorConfig | EnergyPriorConfig, dim: int) -> None:
+    def __init__(self, config: FactorisedPriorConfig, dim: int) -> None:
         super().__init__()
         self.config = config
+        self.loc: Tensor
+        self.scale: Tensor
         self.register_buffer("loc", torch.zeros(dim), persistent=False)
         self.register_buffer("scale", torch.full((dim,), config.scale), persistent=False)
 
@@ -119,7 +120,8 @@ class EnergyPrior(FactorisedPrior):
 
     def f(self, z: Tensor) -> Tensor:
         """The energy f_α(z), [..., D] -> [...]: low where z is likely."""
-        return self.energy(z).squeeze(-1)
+        energy: Tensor = self.energy(z)
+        return energy.squeeze(-1)
 
     def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
         """log p0(z) − f_α(z), i.e. log p_α(z) + log Z(α). Its gradient reaches z and never α."""

@@ -7,7 +7,9 @@ from methods.base import Modality
 from methods.distributions import Laplace, Normal
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [(Laplace, torch.distributions.Laplace), (Normal, torch.distributions.Normal)])
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(Laplace, torch.distributions.Laplace), (Normal, torch.distributions.Normal)]
+)
 def test_log_prob_is_the_density(ours, theirs):
     loc, scale, x = torch.randn(5, dtype=torch.float64), torch.rand(5, dtype=torch.float64) + 0.1, torch.randn(7, 5)
     torch.testing.assert_close(ours(loc, scale).log_prob(x), theirs(loc, scale).log_prob(x))
@@ -52,4 +54,6 @@ def test_perfect_reconstruction_has_the_known_log_likelihood():
 def test_normal_likelihood_is_available():
     x = torch.rand(2, 3, 4, 4)
     expected = torch.distributions.Normal(x * 0, 1.0).log_prob(x).sum((1, 2, 3))
-    torch.testing.assert_close(Modality("m", (3, 4, 4), likelihood="normal", likelihood_scale=1.0).log_likelihood(x, x * 0), expected)
+    torch.testing.assert_close(
+        Modality("m", (3, 4, 4), likelihood="normal", likelihood_scale=1.0).log_likelihood(x, x * 0), expected
+    )

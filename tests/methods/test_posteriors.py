@@ -6,7 +6,15 @@ import torch
 
 from methods.distributions import Laplace
 from methods.objectives import dreg, iwae
-from methods.posteriors import EXPERTS, every_expert, laplace_softmax, mixture_log_prob, one_expert_per_row, select, stack
+from methods.posteriors import (
+    EXPERTS,
+    every_expert,
+    laplace_softmax,
+    mixture_log_prob,
+    one_expert_per_row,
+    select,
+    stack,
+)
 
 
 def experts(m=3, b=6, d=4):

@@ -20,7 +20,7 @@ class Quadratic(nn.Module):
 
 
 def quadratic_prior(theta, **config):
-    prior = EnergyPrior(EnergyPriorConfig(**config), config.pop("dim", 1))
+    prior = EnergyPrior(EnergyPriorConfig(**config), 1)
     prior.energy = Quadratic(theta)
     return prior
 
@@ -44,7 +44,7 @@ def test_variance_of_langevin_on_a_gaussian(s, theta, steps, variance):
 @pytest.mark.parametrize(("s", "expected"), [(0.4, 1.04), (1.0, 1.25)])
 def test_langevin_on_a_laplace(s, expected):
     """E|z| = b + s²/4b at stationarity."""
-    prior = EnergyPrior(EnergyPriorConfig(family="laplace", steps=400, step_size=s), 1)
+    prior = quadratic_prior(0.0, family="laplace", steps=400, step_size=s)
     assert prior.sample(60_000, Streams(0)).abs().mean().item() == pytest.approx(expected, rel=0.02)
 
 

@@ -1,0 +1,84 @@
+"""Configurations of seconds, and run directories without runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.config import RunConfig, resolve
+
+QUICK = (
+    "latent_dim=4",
+    "trainer.epochs=3",
+    "trainer.batch_size=16",
+    "evaluation.samples=24",
+    "evaluation.batch_size=16",
+)
+QUICK_PRIOR = ("prior.width=16", "prior.steps=3", "prior.chains=8", "prior.start=0.4", "prior.warmup=0.2")
+
+
+def tiny_config(method: str = "mmvae", *settings: str) -> RunConfig:
+    """18 steps on `make_data()`."""
+    prior = QUICK_PRIOR if method.startswith("ebm") else ()
+    (config,) = resolve([method], "toy", "bundled", "smoke", [*QUICK, *prior, *settings])
+    return config
+
+
+def write_run(
+    out: Path,
+    method: str = "mmvae",
+    seed: int = 0,
+    *,
+    joint: float = 0.5,
+    cross: float = 0.6,
+    dataset: str = "polymnist",
+    source: str = "bundled",
+    preset: str = "quick",
+    config_hash: str = "0123abcd",
+    fingerprint: str = "f" * 64,
+    n: int = 1000,
+    error: dict[str, str] | None = None,
+) -> Path:
+    """A run directory as the runner leaves it: finished, or failed with `error`."""
+    path = out / "runs" / dataset / method / f"{preset}-{config_hash}" / f"seed-{seed}"
+    path.mkdir(parents=True)
+    config = {"method": method, "dataset": dataset, "source": source, "preset": preset}
+    config |= {"model": {"network": "patch"}, "trainer": {"epochs": 2}}
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    provenance = {
+        "seed": seed,
+        "config_hash": config_hash,
+        "data": {"source": source, "fingerprint": fingerprint},
+        "classifier_accuracy": {"mean": 0.98},
+        "code": {"version": "0.1", "revision": "a" * 40, "dirty": False, "sha256": "b" * 16},
+        "versions": {"torch": "2.9"},
+        "hardware": {"name": "a processor"},
+    }
+    (path / "provenance.json").write_text(json.dumps(provenance))
+    state = {"state": "failed", "error": error} if error else {"state": "done"}
+    (path / "status.json").write_text(json.dumps(state))
+    if not error:
+        (path / "metrics.json").write_text(json.dumps(metrics(joint, cross, n)))
+        (path / "history.csv").write_text("epoch,elbo,kl\n1,-900.0,3.0\n2,-800.0,4.0\n")
+    return path
+
+
+def metrics(joint: float, cross: float, n: int) -> dict[str, Any]:
+    def measure(value: float, protocol: str, **details: Any) -> dict[str, Any]:
+        bounds = {"low": value - 0.03, "high": value + 0.03}
+        return {"value": value, "protocol": protocol, "n": n, **bounds, "details": details}
+
+    matrix = [[0.9, cross], [cross, 0.9]]
+    return {
+        "measures": {
+            "joint_coherence": measure(joint, "prior", entropy=2.0),
+            "joint_coherence_base": measure(joint / 2, "base"),
+            "joint_coherence_aggregate": measure(joint, "aggregate-posterior"),
+            "cross_coherence": measure(cross, "pairs", matrix=matrix, modalities=["m0", "m1"]),
+        },
+        "training": {"seconds": 10.0, "samples_per_second": 100.0, "parameters": 1000},
+        "wall_seconds": 12.0,
+    }

@@ -1,0 +1,171 @@
+import dataclasses
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import bench
+from bench import classifiers as module
+from bench.classifiers import Classifiers, DigitClassifier, accuracy, augment, classifiers
+from tests.conftest import BandClassifier, make_data
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    monkeypatch.setattr(module, "STEPS", 30)
+    monkeypatch.setattr(module, "BATCH", 32)
+
+
+@pytest.fixture
+def data():
+    return make_data(m=2)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "cache" / "toy" / f"classifiers-{'0' * 16}-v{module.VERSION}"
+
+
+def equal(one, two):
+    states = [[network.state_dict() for network in judge.networks.values()] for judge in (one, two)]
+    return all(torch.equal(a[key], b[key]) for a, b in zip(*states, strict=True) for key in a)
+
+
+def forbid_training(monkeypatch):
+    monkeypatch.setattr(module, "train_classifier", lambda *_: pytest.fail("trained again"))
+
+
+def test_they_learn_and_their_accuracy_is_recorded(data):
+    judge = classifiers(data)
+    assert list(judge.networks) == list(judge.accuracy) == ["m0", "m1"]
+    assert min(judge.accuracy.values()) > 0.8
+    assert judge.mean_accuracy == pytest.approx(sum(judge.accuracy.values()) / 2)
+    predicted = judge.predict(data.test.batch(slice(None)))
+    for name, share in judge.accuracy.items():
+        assert (predicted[name] == data.test.labels).double().mean().item() == pytest.approx(share)
+
+
+def test_the_second_time_they_come_from_the_cache(data, monkeypatch):
+    told = []
+    first = classifiers(data, told.append)
+    assert [line.partition(":")[0] for line in told[1:]] == ["classifier m0", "classifier m1"]
+    forbid_training(monkeypatch)
+    second = classifiers(data, pytest.fail)
+    assert second.accuracy == first.accuracy
+    assert equal(first, second)
+    assert not any(network.training for network in [*first.networks.values(), *second.networks.values()])
+
+
+def test_other_data_have_other_classifiers(data):
+    first = classifiers(data)
+    other = classifiers(dataclasses.replace(make_data(m=2, seed=1), fingerprint="e" * 64))
+    assert not equal(first, other)
+
+
+def flip_a_byte(folder):
+    content = bytearray((folder / "m1.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "m1.pt").write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip_a_byte,
+        lambda folder: os.truncate(folder / "m0.pt", 100),
+        lambda folder: (folder / "m1.pt").unlink(),
+        lambda folder: (folder / "meta.json").unlink(),
+        lambda folder: (folder / "meta.json").write_text("{"),
+        lambda folder: (folder / "meta.json").write_text("[]"),
+        lambda folder: (folder / "meta.json").write_text('{"accuracy": {}, "crc32": {}}'),
+    ],
+)
+def test_a_damaged_cache_is_reported_and_trained_again(data, folder, damage, caplog, monkeypatch):
+    first = classifiers(data)
+    damage(folder)
+    with caplog.at_level(logging.WARNING, logger="bench"):
+        second = classifiers(data)
+    assert ["is damaged" in record.message for record in caplog.records] == [True]
+    assert equal(first, second)
+    forbid_training(monkeypatch)
+    classifiers(data)
+    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name, f"{folder.name}.lock"]
+
+
+def test_a_failed_training_leaves_no_cache(data, folder, monkeypatch):
+    def fail(*_arguments):
+        raise RuntimeError("oops")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "accuracy", fail)
+        with pytest.raises(RuntimeError, match="oops"):
+            classifiers(data)
+    assert [path.suffix for path in folder.parent.iterdir()] == [".lock"]
+
+
+def test_two_processes_at_once_train_once(folder, tmp_path):
+    script = f"""
+import sys
+from bench import classifiers as module
+from tests.conftest import make_data
+module.STEPS, module.BATCH = 10, 32
+train, log = module.train_classifier, open({str(tmp_path / "trained")!r}, "a")
+module.train_classifier = lambda *arguments: (print(arguments[1], file=log, flush=True), train(*arguments))[1]
+data = make_data(m=2)
+print("ready", flush=True)
+sys.stdin.readline()
+print(module.classifiers(data).accuracy)
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", script]
+    processes = [subprocess.Popen(command, cwd=Path(bench.__file__).parents[1], **pipes) for _ in range(2)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert answers[0] == answers[1] != ""
+    assert (tmp_path / "trained").read_text() == "m0\nm1\n"
+    assert sorted(path.name for path in folder.iterdir()) == ["m0.pt", "m1.pt", "meta.json"]
+
+
+def test_predictions_repeat_and_are_one_label_an_image(data):
+    judge = classifiers(data)
+    images = data.test.batch(slice(0, 7))
+    one, two = judge.predict(images), judge.predict(images)
+    assert all(torch.equal(one[name], two[name]) for name in images)
+    assert all(labels.shape == (7,) and not labels.is_floating_point() for labels in one.values())
+
+
+def test_accuracy_counts_every_row_of_uneven_batches(data):
+    assert accuracy(BandClassifier(), data.test, "m0", batch_size=7) == 1.0
+    shifted = dataclasses.replace(data.test, labels=data.test.labels.roll(1))
+    assert accuracy(BandClassifier(), shifted, "m0", batch_size=7) == 0.0
+
+
+def test_training_repeats_and_leaves_the_global_generator_alone(data):
+    state = torch.get_rng_state()
+    one, same, other = (module.train_classifier(data.train, "m0", (3, 28, 28), 4, seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert equal(Classifiers({"m0": one}, {}), Classifiers({"m0": same}, {}))
+    assert not equal(Classifiers({"m0": one}, {}), Classifiers({"m0": other}, {}))
+
+
+def test_augmented_images_keep_their_shape_and_range():
+    images = torch.rand(6, 3, 28, 28, generator=torch.Generator().manual_seed(0))
+    moved = augment(images, torch.Generator().manual_seed(0))
+    assert moved.shape == images.shape
+    assert -1e-5 <= moved.min() <= moved.max() <= 1 + 1e-5
+    assert not torch.allclose(moved, images, atol=0.1)
+    assert torch.equal(moved, augment(images, torch.Generator().manual_seed(0)))
+    assert augment(torch.full((2, 3, 28, 28), 0.5), torch.Generator()).sub(0.5).abs().max() < 1e-5
+
+
+def test_the_network_has_the_published_size():
+    assert sum(p.numel() for p in DigitClassifier((3, 28, 28), 10).parameters()) == 130_568

@@ -1,0 +1,228 @@
+"""The command line, as a user meets it: subprocesses, exit codes, and what they leave behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bench.cli import parse_methods, parse_seeds
+from bench.errors import UsageError
+from bench.leaderboard import COLUMNS
+from methods import METHODS
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """One cache for all commands: data and classifiers are made once."""
+    return {**os.environ, "BENCH_CACHE": str(tmp_path_factory.mktemp("cache")), "OMP_NUM_THREADS": "2", "NO_COLOR": "1"}
+
+
+@pytest.fixture(scope="session")
+def bench(environment, tmp_path_factory):
+    """Runs `python -m bench ARGUMENTS` in an empty folder."""
+    folder = tmp_path_factory.mktemp("folder")
+
+    def run(*arguments, **options):
+        command = [sys.executable, "-W", "error", "-m", "bench", *map(str, arguments)]
+        env = {**environment, "PYTHONPATH": str(Path(__file__).parents[2])}
+        return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def smoke(bench, tmp_path_factory):
+    """The README's command, with the smallest preset: (its result, its output folder)."""
+    out = tmp_path_factory.mktemp("smoke") / "out"
+    return bench("run", "--methods", "all", "--dataset", "polymnist", "--preset", "smoke", "--out", out), out
+
+
+def run_folder(out, method, seed=0):
+    (path,) = out.glob(f"runs/polymnist/{method}/smoke-*/seed-{seed}")
+    return path
+
+
+def test_all_methods_run_from_one_command(smoke):
+    result, out = smoke
+    assert result.returncode == 0, result.stderr
+    table = pd.read_csv(out / "leaderboard.csv")
+    assert list(table.columns) == COLUMNS
+    assert sorted(table["method"]) == sorted(METHODS)
+    assert set(table["source"]) == {"bundled"}
+    assert table["data_fingerprint"].nunique() == 1
+    assert table[["joint_coherence", "cross_coherence", "classifier_accuracy", "train_seconds"]].notna().all().all()
+    assert table["classifier_accuracy"].between(0.97, 1.0).all()
+    assert all(name in result.stdout for name in METHODS)
+    assert "bundled" in result.stderr
+
+
+def test_every_row_can_be_traced(smoke):
+    _, out = smoke
+    for name in METHODS:
+        provenance = json.loads((run_folder(out, name) / "provenance.json").read_text())
+        assert provenance["data"]["source"] == "bundled"
+        assert re.fullmatch(r"[0-9a-f]{64}", provenance["data"]["fingerprint"])
+        assert len(provenance["classifier_accuracy"]) == 6
+        assert {"versions", "hardware", "code", "argv", "seed", "config_hash"} <= set(provenance)
+
+
+def test_pictures_are_there(smoke):
+    _, out = smoke
+    for name in ("coherence", "cross-coherence", "training"):
+        assert Image.open(out / "figures" / f"polymnist-bundled-smoke-{name}.png").size[0] > 300
+    assert Image.open(run_folder(out, "mmvae") / "samples_joint.png").size == (20 * 28 * 3, 5 * 28 * 3)
+    assert Image.open(run_folder(out, "mmvae") / "samples_cross.png").size == (5 * 10 * 28 * 2 + 4 * 4, 6 * 28 * 2)
+
+
+def test_finished_runs_are_skipped(smoke, bench):
+    _, out = smoke
+    before = (run_folder(out, "mmvae") / "metrics.json").stat()
+    again = bench("run", "--methods", "all", "--dataset", "polymnist", "--preset", "smoke", "--out", out)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("skipped") == len(METHODS)
+    assert (run_folder(out, "mmvae") / "metrics.json").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_report_is_rebuilt_from_the_runs(smoke, bench):
+    _, out = smoke
+    before = (out / "leaderboard.csv").read_text()
+    for path in (out / "leaderboard.csv", out / "leaderboard.md", *out.glob("figures/*")):
+        path.unlink()
+    result = bench("report", "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert (out / "leaderboard.csv").read_text() == before
+    assert len(list(out.glob("figures/*.png"))) == 3
+
+
+def test_a_failing_run_leaves_the_others_alone(smoke, bench, tmp_path):
+    arguments = ["--methods", "ebm-base,mmvae", "--dataset", "polymnist", "--preset", "smoke", "--out", tmp_path]
+    result = bench(
+        "run", *arguments, "--set", "prior.step_size=1e20", "--set", "prior.start=0", "--set", "trainer.batch_size=1024"
+    )
+    assert result.returncode == 1
+    assert "does not apply to mmvae" in result.stderr
+    status = json.loads((run_folder(tmp_path, "ebm-base") / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert status["error"]["kind"] == "diverged"
+    assert not (run_folder(tmp_path, "ebm-base") / "metrics.json").exists()
+    assert (run_folder(tmp_path, "mmvae") / "metrics.json").exists()
+    assert "diverged" in (tmp_path / "leaderboard.md").read_text()
+
+
+def test_ctrl_c_saves_the_state_and_the_same_command_goes_on(smoke, environment, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "bench",
+        "run",
+        "--methods",
+        "mmvae",
+        "--dataset",
+        "polymnist",
+        "--preset",
+        "smoke",
+    ]
+    command += ["--out", str(tmp_path), "--set", "trainer.epochs=3"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/*/*/*/*/history.csv")):  # the first epoch is over
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    status = json.loads((run_folder(tmp_path, "mmvae") / "status.json").read_text())
+    assert status["state"] == "interrupted"
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert len(pd.read_csv(run_folder(tmp_path, "mmvae") / "history.csv")) == 3
+
+
+def test_dry_run_writes_nothing(bench, tmp_path):
+    out = tmp_path / "out"
+    result = bench("run", "--methods", "all", "--dataset", "polymnist", "--seeds", "0-2", "--out", out, "--dry-run")
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 3 * len(METHODS)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--methods", "mmvea"], "did you mean 'mmvae'"),
+        (["--methods", ""], "names no method"),
+        (["--preset", "quik"], "did you mean 'quick'"),
+        (["--source", "bundeld"], "did you mean 'bundled'"),
+        (["--seeds", "2-0"], "expected numbers and ranges"),
+        (["--set", "beat=1"], "did you mean 'beta'"),
+        (["--set", "trainer.lr"], "expected KEY=VALUE"),
+        (["--set", "trainer.epochs=many"], "expected int, got 'many'"),
+        (["--set", "trainer.epochs=0"], "must be ≥ 1"),
+        (["--set", "prior.family=cauchy"], "allowed: laplace, normal"),
+        (["--device", "abacus"], "not usable here"),
+    ],
+)
+def test_bad_usage_is_explained(bench, arguments, message):
+    options = {"--methods": "mmvae", "--dataset": "polymnist"}
+    flags = [part for key, value in options.items() if key not in arguments for part in (key, value)]
+    result = bench("run", *flags, *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_unknown_dataset_is_explained(bench):
+    result = bench("run", "--methods", "mmvae", "--dataset", "polymnits")
+    assert result.returncode == 2
+    assert "did you mean 'polymnist'" in result.stderr
+
+
+@pytest.mark.parametrize("source", ["official", "rebuilt"])
+def test_missing_data_has_its_own_exit_code(bench, tmp_path, source):
+    result = bench("run", "--methods", "mmvae", "--dataset", "polymnist", "--source", source, "--data-root", tmp_path)
+    assert result.returncode == 3
+    assert str(tmp_path) in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_report_without_runs_is_missing_data(bench, tmp_path):
+    assert bench("report", "--out", tmp_path).returncode == 3
+
+
+def test_help_and_lists_do_not_import_torch(bench):
+    code = (
+        "import sys; from bench.cli import main\n"
+        "assert main(['list', 'methods']) == main(['list', 'evaluators']) == main(['list', 'datasets']) == 0\n"
+        "try: main(['run', '--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "assert not {'torch', 'pandas', 'matplotlib', 'yaml'} & set(sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "Mixture-of-Experts" in result.stdout
+
+
+def test_data_commands(bench, tmp_path):
+    shown = bench("data", "show", "polymnist", "--source", "bundled", "--picture", tmp_path / "sheet.png")
+    assert shown.returncode == 0, shown.stderr
+    assert Image.open(tmp_path / "sheet.png").size == (10 * 28 * 3, 5 * 28 * 3)
+    checked = bench("data", "check", "polymnist", "--source", "bundled")
+    assert "28000 training and 5000 test tuples" in checked.stdout
+
+
+def test_seeds_and_methods_are_parsed():
+    assert parse_seeds("0-2,7,1") == [0, 1, 2, 7]
+    assert parse_methods("all") == list(METHODS)
+    assert parse_methods("mmvaeplus,mmvae,mmvaeplus") == ["mmvaeplus", "mmvae"]
+    for bad in ("", "a", "1-", "-1", "1,,2"):
+        with pytest.raises(UsageError, match="seeds"):
+            parse_seeds(bad)

@@ -1,0 +1,186 @@
+import logging
+from importlib import resources
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import bench
+from bench.leaderboard import COLUMNS, leaderboard, markdown, poster, read_runs, student_interval, write_leaderboard
+from tests.bench.conftest import write_run
+
+ERROR = {"kind": "diverged", "type": "Diverged", "message": "loss is nan\nin a | b"}
+
+
+def table_of(out):
+    return leaderboard(*read_runs(out))
+
+
+def test_an_empty_folder_gives_an_empty_table(tmp_path):
+    table, runs, failed = write_leaderboard(tmp_path)
+    assert table.empty
+    assert runs.empty
+    assert failed.empty
+    assert pd.read_csv(tmp_path / "leaderboard.csv").columns.tolist() == COLUMNS
+    assert (tmp_path / "leaderboard.md").read_text().startswith("# Leaderboard")
+
+
+def test_the_written_table_has_all_columns_and_values(tmp_path):
+    write_run(tmp_path)
+    write_leaderboard(tmp_path)
+    table = pd.read_csv(tmp_path / "leaderboard.csv")
+    assert table.columns.tolist() == COLUMNS
+    row = table.iloc[0]
+    assert row[["method", "dataset", "source", "preset", "seeds"]].tolist() == [
+        "mmvae",
+        "polymnist",
+        "bundled",
+        "quick",
+        1,
+    ]
+    assert row["protocol"] == "joint prior n=1000, cross pairs n=1000"
+    assert row[["joint_coherence", "joint_coherence_base", "joint_coherence_aggregate"]].tolist() == [0.5, 0.25, 0.5]
+    assert row[["joint_entropy", "classifier_accuracy"]].tolist() == [2.0, 0.98]
+    assert row[["train_seconds", "wall_seconds", "samples_per_second"]].tolist() == [10, 12, 100]
+    assert row[["network", "epochs", "parameters", "device"]].tolist() == ["patch", 2, 1000, "a processor"]
+    assert row[["revision", "code", "config_hash"]].tolist() == ["a" * 12, "b" * 16, "0123abcd"]
+
+
+def test_one_seed_has_the_interval_of_its_model(tmp_path):
+    write_run(tmp_path)
+    row = table_of(tmp_path).iloc[0]
+    assert (row["seeds"], row["interval"]) == (1, "binomial, one seed")
+    bounds = row[["joint_coherence_low", "joint_coherence_high", "cross_coherence_low", "cross_coherence_high"]]
+    assert bounds.tolist() == pytest.approx([0.47, 0.53, 0.57, 0.63])
+    assert pd.isna(row["joint_coherence_std"])
+
+
+def test_three_seeds_have_students_interval(tmp_path):
+    for seed, joint in enumerate((0.5, 0.6, 0.7)):
+        write_run(tmp_path, seed=seed, joint=joint)
+    row = table_of(tmp_path).iloc[0]
+    assert (row["seeds"], row["interval"]) == (3, "Student t over seeds")
+    # t(0.975; 2) = 4.302653; 4.302653 · 0.1 / √3 = 0.248414
+    values = row[["joint_coherence", "joint_coherence_std", "joint_coherence_low", "joint_coherence_high"]]
+    assert values.tolist() == pytest.approx([0.6, 0.1, 0.351586, 0.848414], abs=1e-6)
+    assert row[["cross_coherence_low", "cross_coherence_high"]].tolist() == pytest.approx([0.6, 0.6])
+
+
+def test_students_interval_by_hand():
+    # t(0.975; 1) = 12.706205; std = 0.02 / √2
+    assert student_interval([0.50, 0.52]) == pytest.approx((0.0141421, 0.3829380, 0.6370620), abs=1e-6)
+    assert student_interval([0.1, 0.9])[1:] == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"source": "official"},
+        {"preset": "paper"},
+        {"config_hash": "deadbeef"},
+        {"dataset": "cub"},
+        {"fingerprint": "e" * 64},
+        {"n": 999},
+    ],
+)
+def test_what_does_not_compare_never_shares_a_row(tmp_path, other):
+    write_run(tmp_path, seed=0)
+    write_run(tmp_path, seed=1, **other)
+    assert table_of(tmp_path)["seeds"].tolist() == [1, 1]
+
+
+def test_the_best_joint_coherence_of_a_section_comes_first(tmp_path):
+    write_run(tmp_path, "mmvae", joint=0.2)
+    write_run(tmp_path, "mmvaeplus", joint=0.4)
+    write_run(tmp_path, "ebm-base", joint=0.9, source="rebuilt")
+    assert table_of(tmp_path)["method"].tolist() == ["mmvaeplus", "mmvae", "ebm-base"]
+
+
+def test_failed_runs_are_counted_and_listed(tmp_path):
+    write_run(tmp_path, seed=0)
+    write_run(tmp_path, seed=1, error=ERROR)
+    write_run(tmp_path, seed=0, preset="paper", error=ERROR)
+    write_run(tmp_path, "ebm-base", seed=5, error=ERROR)
+    table, _, failed = write_leaderboard(tmp_path)
+    assert table[["method", "seeds", "failed_seeds"]].to_numpy().tolist() == [["mmvae", 1, 1]]
+    assert len(failed) == 3
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert "| mmvae | 1 (+1 failed) |" in text
+    assert "| ebm-base | polymnist (bundled) | quick | 5 | diverged: loss is nan in a \\| b |" in text
+
+
+def test_only_failures_still_give_a_report(tmp_path):
+    write_run(tmp_path, error=ERROR)
+    table, _, _ = write_leaderboard(tmp_path)
+    assert table.empty
+    assert "diverged" in (tmp_path / "leaderboard.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("metrics.json", '{"measures": '),
+        ("metrics.json", "{}"),
+        ("metrics.json", "[]"),
+        ("provenance.json", None),
+        ("config.yaml", "method: ["),
+        ("config.yaml", "just text"),
+    ],
+)
+def test_a_damaged_run_is_left_out_with_a_warning(tmp_path, caplog, file, content):
+    write_run(tmp_path, seed=0)
+    damaged = write_run(tmp_path, seed=1) / file
+    damaged.unlink() if content is None else damaged.write_text(content)
+    with caplog.at_level(logging.WARNING, logger="bench"):
+        table = table_of(tmp_path)
+    assert table["seeds"].tolist() == [1]
+    assert ["seed-1 is left out" in record.message for record in caplog.records] == [True]
+
+
+def test_a_run_that_goes_on_is_neither_finished_nor_failed(tmp_path, caplog):
+    path = write_run(tmp_path)
+    (path / "metrics.json").unlink()
+    (path / "status.json").write_text('{"state": "running"}')
+    runs, failed = read_runs(tmp_path)
+    assert runs.empty
+    assert failed.empty
+    assert not caplog.records
+
+
+def test_poster_values_are_joined_by_dataset_and_method(tmp_path):
+    write_run(tmp_path, "mmvae")
+    write_run(tmp_path, "ebm-generalized")
+    write_run(tmp_path, "mmvae", dataset="toy")
+    table = table_of(tmp_path).set_index(["dataset", "method"])[["poster_joint", "poster_cross"]]
+    assert table.loc[("polymnist", "mmvae")].tolist() == [0.232, 0.844]
+    assert table.loc[("polymnist", "ebm-generalized")].tolist() == [0.878, 0.897]
+    assert table.loc[("toy", "mmvae")].isna().all()
+
+
+def test_the_published_reference_is_the_packaged_one():
+    published = Path(bench.__file__).parents[1] / "results" / "reference" / "poster.csv"
+    assert published.read_bytes() == (resources.files("bench") / "poster.csv").read_bytes()
+    assert not poster().duplicated(["dataset", "method"]).any()
+
+
+def test_markdown_has_every_method_and_section(tmp_path):
+    methods = ["mmvae", "mmvaeplus", "ebm-base", "ebm-generalized"]
+    for method in methods:
+        write_run(tmp_path, method)
+    write_run(tmp_path, "mmvae", dataset="toy", preset="paper", source="rebuilt")
+    text = markdown(*(table_of(tmp_path), pd.DataFrame()))
+    assert all(f"| {method} | 1 | 0.500 [0.470, 0.530] | 0.250 | 0.500 |" in text for method in methods)
+    assert "## polymnist, bundled data, preset quick" in text
+    assert "## toy, rebuilt data, preset paper" in text
+    assert "Classifier accuracy on real test images: 0.9800. Data ffffffffffffffff." in text
+    assert "| 0.232 | 0.844 |" in text
+    assert "nan" not in text
+
+
+def test_changed_code_shows(tmp_path):
+    write_run(tmp_path, seed=0)
+    file = write_run(tmp_path, seed=1) / "provenance.json"
+    file.write_text(file.read_text().replace('"dirty": false', '"dirty": true').replace("b" * 16, "c" * 16))
+    row = table_of(tmp_path).iloc[0]
+    assert row[["seeds", "revision"]].tolist() == [2, f"{'a' * 12} {'a' * 12}+changes"]
+    assert row["code"] == f"{'b' * 16} {'c' * 16}"

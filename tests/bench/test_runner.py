@@ -1,0 +1,224 @@
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from bench import runner
+from bench.config import resolve
+from bench.errors import BenchError
+from bench.leaderboard import read_runs
+from bench.runner import Run, build_method, execute
+from bench.store import read_json
+from bench.training import Diverged
+from methods import METHODS
+from tests.bench.conftest import QUICK, tiny_config
+from tests.conftest import band_judge, make_data
+
+FILES = [
+    *["checkpoint.pt", "config.yaml", "history.csv", "lock", "metrics.json", "provenance.json"],
+    *["samples_cross.png", "samples_joint.png", "status.json"],
+]
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tiny_config("ebm-base", "trainer.epochs=1"), 3, tmp_path / "out")
+
+
+def carry_out(run, **options):
+    return execute(run, make_data(), band_judge(), **options)
+
+
+def listing(run):
+    return {path.name: path.stat().st_mtime_ns for path in run.path.iterdir()}
+
+
+def measures(run):
+    return read_json(run.path / "metrics.json")["measures"]
+
+
+def raising(error):
+    def fail(*_arguments):
+        raise error
+
+    return fail
+
+
+def stop_at(step):
+    seen = iter(range(1, 1000))
+    return lambda: next(seen) == step
+
+
+def test_a_run_leaves_its_files_and_nothing_else(run):
+    assert run.status == {"state": "new"}
+    assert carry_out(run) == "done"
+    assert sorted(listing(run)) == FILES
+    assert run.finished
+    assert (run.status["state"], run.status["epoch"], run.status["epochs"]) == ("done", 1, 1)
+    assert run.path == run.out / "runs" / "toy" / "ebm-base" / f"smoke-{run.config.hash}" / "seed-3"
+
+
+def test_what_the_files_hold(run):
+    carry_out(run)
+    config = yaml.safe_load((run.path / "config.yaml").read_text())
+    assert config == json.loads(json.dumps(run.config.as_dict()))
+    history = pd.read_csv(run.path / "history.csv")
+    assert history["epoch"].tolist() == [1]
+    assert {"seconds", "loss", "elbo", "kl", "energy_posterior", "grad_norm_energy"} <= set(history.columns)
+    training = read_json(run.path / "metrics.json")["training"]
+    parameters = sum(p.numel() for p in build_method(run, make_data(), torch.device("cpu")).parameters())
+    assert (training["epochs"], training["steps"], training["parameters"]) == (1, 6, parameters)
+    assert training["samples_per_second"] == pytest.approx(6 * 16 / training["seconds"])
+    with Image.open(run.path / "samples_joint.png") as picture:
+        assert picture.height == 3 * 28 * 3
+
+
+def test_measures_have_what_is_needed_to_read_them(run):
+    carry_out(run)
+    expected = {"joint_coherence", "joint_coherence_base", "joint_coherence_aggregate", "cross_coherence"}
+    assert expected <= set(measures(run))
+    for name in expected:
+        measure = measures(run)[name]
+        assert measure["n"] == 24
+        assert 0 <= measure["low"] <= measure["value"] <= measure["high"] <= 1
+        assert measure["protocol"]
+        assert measure["interval"]
+
+
+def test_provenance_has_every_item(run):
+    carry_out(run)
+    provenance = read_json(run.path / "provenance.json")
+    assert (provenance["method"], provenance["config_hash"], provenance["seed"]) == ("ebm-base", run.config.hash, 3)
+    data = {"dataset": "toy", "source": "bundled", "fingerprint": "0" * 64, "train": 96, "test": 40}
+    assert provenance["data"] == data
+    assert provenance["classifier_accuracy"] == {"m0": 1.0, "m1": 1.0, "m2": 1.0, "mean": 1.0}
+    assert set(provenance["code"]) == {"version", "revision", "dirty", "sha256"}
+    assert {"python", "torch", "numpy"} <= set(provenance["versions"])
+    assert {"device", "name", "cores", "threads", "host", "system"} <= set(provenance["hardware"])
+    assert provenance["argv"]
+    assert provenance["started"].endswith("+00:00")
+
+
+def test_the_leaderboard_reads_what_the_runner_writes(run):
+    carry_out(run)
+    finished, failed = read_runs(run.out)
+    assert failed.empty
+    assert finished["method"].tolist() == ["ebm-base"]
+    assert finished["joint_coherence"].tolist() == [measures(run)["joint_coherence"]["value"]]
+
+
+def test_a_finished_run_is_skipped_and_nothing_rewritten(run):
+    carry_out(run)
+    before = listing(run)
+    assert carry_out(run) == "skipped"
+    assert listing(run) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (Diverged("loss is nan"), "diverged"),
+        (torch.OutOfMemoryError("no memory"), "out of memory"),
+        (ZeroDivisionError("oops"), "error"),
+    ],
+)
+def test_a_failure_is_recorded_and_tried_again(run, monkeypatch, error, kind):
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "train", raising(error))
+        assert carry_out(run) == "failed"
+    recorded = run.status["error"]
+    assert (recorded["kind"], recorded["type"], recorded["message"]) == (kind, type(error).__name__, str(error))
+    assert "Traceback" in recorded["traceback"]
+    assert not run.finished
+    assert carry_out(run) == "done"
+    assert "error" not in run.status
+
+
+def test_a_failed_evaluation_is_not_trained_again(run, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "evaluate", raising(ValueError("oops")))
+        assert carry_out(run) == "failed"
+    before = listing(run)["checkpoint.pt"]
+    assert carry_out(run) == "done"
+    assert listing(run)["checkpoint.pt"] == before
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_interrupted_run_ends_with_the_same_metrics(method, tmp_path):
+    whole, parts = (Run(tiny_config(method), 0, tmp_path / name) for name in ("whole", "parts"))
+    assert carry_out(whole) == "done"
+    assert carry_out(parts, stop=stop_at(8)) == "interrupted"
+    assert (parts.status["state"], parts.finished) == ("interrupted", False)
+    assert carry_out(parts) == "done"
+    assert measures(parts) == measures(whole)
+    one, two = (pd.read_csv(run.path / "history.csv").drop(columns="seconds") for run in (whole, parts))
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    for name in ("samples_joint.png", "samples_cross.png"):
+        assert (parts.path / name).read_bytes() == (whole.path / name).read_bytes()
+
+
+def test_an_impatient_interruption_is_recorded_and_passed_on(run, monkeypatch):
+    monkeypatch.setattr(runner, "train", raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(run)
+    assert run.status["state"] == "interrupted"
+
+
+def test_force_trains_again_to_the_same_numbers(run):
+    carry_out(run)
+    before, first = listing(run), measures(run)
+    (run.path / "folder").mkdir()
+    assert carry_out(run, force=True) == "done"
+    after = listing(run)
+    assert sorted(after) == FILES
+    assert all(after[name] > before[name] for name in FILES if name != "lock")
+    assert measures(run) == first
+
+
+def test_other_data_are_refused_unless_forced(run):
+    carry_out(run)
+    before = listing(run)
+    other = dataclasses.replace(make_data(seed=1), fingerprint="e" * 64)
+    with pytest.raises(BenchError, match=r"fingerprint 0{16}, but the bundled toy at hand has e{16}.*--out.*--force"):
+        execute(run, other, band_judge())
+    assert listing(run) == before
+    assert execute(run, other, band_judge(), force=True) == "done"
+    assert read_json(run.path / "provenance.json")["data"]["fingerprint"] == "e" * 64
+
+
+def test_the_directory_is_locked_while_the_run_goes_on(run):
+    script = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    codes = []
+
+    def report(_progress):
+        command = [sys.executable, "-c", script, str(run.path / "lock")]
+        codes.append(subprocess.run(command, capture_output=True, check=False).returncode)
+
+    carry_out(run, report=report)
+    assert codes == [1]
+
+
+def test_initial_parameters_are_a_function_of_the_seed_alone(tmp_path):
+    config = tiny_config()
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    one, same, other = (
+        build_method(Run(config, seed, tmp_path), make_data(), torch.device("cpu")) for seed in (0, 0, 1)
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    names = list(one.state_dict())
+    assert all(torch.equal(one.state_dict()[name], same.state_dict()[name]) for name in names)
+    assert any(not torch.equal(one.state_dict()[name], other.state_dict()[name]) for name in names)
+
+
+def test_runs_with_other_numbers_have_other_directories(tmp_path):
+    configs = [tiny_config(), tiny_config("mmvaeplus"), tiny_config("mmvae", "beta=3")]
+    configs += resolve(["mmvae"], "toy", "rebuilt", "smoke", QUICK)
+    paths = {Run(config, seed, tmp_path).path for config in configs for seed in (0, 1)}
+    assert len(paths) == 8

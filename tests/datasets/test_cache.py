@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import bench
+from bench.datasets.cache import cached
+from bench.errors import DataMissing
+
+ARRAYS = {"a": np.arange(200, dtype=np.uint8).reshape(2, 100), "b": np.array([1, -1])}
+
+
+def folders(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "cache" / "toy").glob("[!.]*"))
+
+
+def test_tensors_are_what_was_built(tmp_path: Path) -> None:
+    tensors, _ = cached("toy/x", 1, [], lambda: ARRAYS)
+    assert {name: x.dtype for name, x in tensors.items()} == {"a": torch.uint8, "b": torch.int64}
+    assert all((tensors[name].numpy() == array).all() for name, array in ARRAYS.items())
+    assert [folder.name.startswith("x-") for folder in folders(tmp_path)] == [True]
+
+
+def test_the_second_time_nothing_is_built() -> None:
+    first, fingerprint = cached("toy/x", 1, [], lambda: ARRAYS)
+    second, again = cached("toy/x", 1, [], lambda: pytest.fail("built twice"))
+    assert again == fingerprint
+    assert all(torch.equal(second[name], x) for name, x in first.items())
+
+
+def test_writing_into_a_tensor_leaves_the_cache_alone() -> None:
+    cached("toy/x", 1, [], lambda: ARRAYS)[0]["a"].zero_()
+    assert cached("toy/x", 1, [], dict)[0]["a"].sum() > 0
+
+
+def test_another_name_version_or_input_is_another_cache(tmp_path: Path) -> None:
+    file = tmp_path / "input"
+    file.write_text("1")
+    keys = [("toy/x", 1, []), ("toy/y", 1, []), ("toy/x", 2, []), ("toy/x", 1, [file])]
+    for key in keys:
+        cached(*key, lambda: ARRAYS)
+    file.write_text("22")
+    cached("toy/x", 1, [file], lambda: ARRAYS)
+    assert len(folders(tmp_path)) == 5
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ARRAYS | {"b": np.array([1, -2])},
+        ARRAYS | {"b": np.array([1, -1], np.int32)},
+        ARRAYS | {"a": ARRAYS["a"].reshape(100, 2)},
+        {"a": ARRAYS["a"], "c": ARRAYS["b"]},
+    ],
+)
+def test_the_fingerprint_covers_name_type_shape_and_content(other: dict[str, np.ndarray]) -> None:
+    prints = [cached(f"toy/{i}", 1, [], lambda a=a: a)[1] for i, a in enumerate((ARRAYS, other, dict(ARRAYS)))]
+    assert prints[0] == prints[2] != prints[1]
+
+
+def flip_a_byte(folder: Path) -> None:
+    content = bytearray((folder / "a.npy").read_bytes())
+    content[-5] ^= 1
+    (folder / "a.npy").write_bytes(content)
+
+
+def truncate(folder: Path) -> None:
+    os.truncate(folder / "a.npy", 150)
+
+
+def remove_an_array(folder: Path) -> None:
+    (folder / "b.npy").unlink()
+
+
+def garble_meta(folder: Path) -> None:
+    (folder / "meta.json").write_bytes(b"\xff{")
+
+
+def remove_meta(folder: Path) -> None:
+    (folder / "meta.json").unlink()
+
+
+def list_for_meta(folder: Path) -> None:
+    (folder / "meta.json").write_text("[]")
+
+
+def change_fingerprint(folder: Path) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | {"fingerprint": "0" * 64}))
+
+
+def drop_an_entry(folder: Path) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    del meta["files"]["b"]
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip_a_byte,
+        truncate,
+        remove_an_array,
+        garble_meta,
+        remove_meta,
+        list_for_meta,
+        change_fingerprint,
+        drop_an_entry,
+    ],
+)
+def test_a_damaged_cache_is_reported_and_built_again(
+    damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = cached("toy/x", 1, [], lambda: ARRAYS)
+    (folder,) = folders(tmp_path)
+    damage(folder)
+    with caplog.at_level(logging.WARNING, logger="bench"):
+        second = cached("toy/x", 1, [], lambda: ARRAYS)
+        cached("toy/x", 1, [], dict)
+    assert ["is damaged" in record.message for record in caplog.records] == [True]
+    assert second[1] == first[1]
+    assert all((second[0][name].numpy() == array).all() for name, array in ARRAYS.items())
+
+
+def test_a_failed_write_leaves_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_halfway(path: Path, _array: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", fail_halfway)
+        with pytest.raises(DataMissing, match=r"cache of toy/x .*No space left on device.*BENCH_CACHE"):
+            cached("toy/x", 1, [], lambda: ARRAYS)
+    assert [path.suffix for path in (tmp_path / "cache" / "toy").iterdir()] == [".lock"]
+
+
+def test_two_processes_at_once_build_one_cache(tmp_path: Path) -> None:
+    script = f"""
+import sys, time
+import numpy as np
+from bench.datasets.cache import cached
+def build():
+    with open({str(tmp_path / "builds")!r}, "a") as log:
+        log.write("build\\n")
+    time.sleep(0.3)
+    return {{"a": np.arange(5)}}
+print("ready", flush=True)
+sys.stdin.readline()
+print(cached("toy/x", 1, [], build)[1])
+"""
+    root = Path(bench.__file__).parents[1]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", script], cwd=root, **pipes) for _ in range(2)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    fingerprints = [process.communicate(timeout=60)[0].strip() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert fingerprints[0] == fingerprints[1] != ""
+    assert (tmp_path / "builds").read_text() == "build\n"
+    assert len(folders(tmp_path)) == 1

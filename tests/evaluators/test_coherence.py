@@ -1,0 +1,136 @@
+"""Coherence of models whose answer is known."""
+
+import math
+
+import pytest
+import torch
+
+from evaluators.base import Context, wilson
+from evaluators.coherence import agreement, cross_coherence, joint_coherence
+from methods.base import Latents, Method, Streams
+from tests.conftest import band_judge, make_data, make_method
+
+CLASSES = 4
+
+
+class Oracle(Method):
+    """Knows the test images: z is a row's number, and decoding returns that row's true images."""
+
+    def __init__(self, data, draw=None):
+        super().__init__(None, data.modalities)
+        self.data, self.draw = data, draw
+
+    def loss(self, batch, streams, progress=1.0):
+        raise NotImplementedError
+
+    def infer(self, batch, given, streams):
+        x = batch[given[0]]
+        rows = [
+            (self.data.test.items[given[0]].float() / 255 == image).flatten(1).all(1).nonzero()[0, 0] for image in x
+        ]
+        return Latents(torch.stack(rows).float()[:, None])
+
+    def decode(self, latents, names):
+        rows = latents.z[:, 0].long()
+        return {name: self.data.test.items[name][rows].float() / 255 for name in names}
+
+    def sample_prior(self, n, streams):
+        return Latents(torch.zeros(n, 1))
+
+    def sample_base(self, n, streams):
+        return Latents(torch.randint(len(self.data.test), (n, 1), generator=streams.noise).float())
+
+
+def context(method, data, samples=40, judge=None, batch_size=16):
+    return Context(
+        method=method,
+        test=data.test.items,
+        labels=data.test.labels,
+        judge=judge or band_judge(),
+        streams=Streams(0),
+        classes=CLASSES,
+        samples=samples,
+        batch_size=batch_size,
+    )
+
+
+class NoisyJudge:
+    """Errs on a known share of the images, by their mean brightness."""
+
+    mean_accuracy = 0.75
+
+    def predict(self, images):
+        labels = band_judge().predict(images)
+        return {
+            name: (y + (x.mean((1, 2, 3)) * 1e5).long().remainder(4).eq(0)) % CLASSES
+            for (name, x), y in zip(images.items(), labels.values(), strict=True)
+        }
+
+
+@pytest.mark.parametrize("judge", [band_judge(), NoisyJudge()])
+def test_oracle_has_the_classifiers_accuracy_as_cross_coherence(judge):
+    data = make_data()
+    measure = cross_coherence(context(Oracle(data), data, judge=judge))["cross_coherence"]
+    predicted = judge.predict(data.test.batch(slice(None)))
+    accuracy = {name: (y == data.test.labels).double().mean().item() for name, y in predicted.items()}
+    for row in measure.details["matrix"]:
+        assert row == pytest.approx(list(accuracy.values()))
+    assert measure.value == pytest.approx(sum(accuracy.values()) / 3)
+    assert measure.chance == 1 / CLASSES
+    assert measure.ceiling == judge.mean_accuracy
+    assert measure.n == 40
+
+
+def test_one_template_for_all_is_coherent_and_has_no_entropy():
+    data = make_data()
+    measures = joint_coherence(context(Oracle(data), data))
+    assert measures["joint_coherence"].value == 1.0
+    assert measures["joint_coherence"].details["entropy"] == 0.0
+    base = measures["joint_coherence_base"]
+    assert base.value == 1.0
+    assert base.details["entropy"] == pytest.approx(math.log(CLASSES), abs=0.15)
+    assert base.details["entropy_uniform"] == math.log(CLASSES)
+
+
+def test_aggregate_posterior_uses_every_held_out_tuple_once():
+    data = make_data()
+    measure = joint_coherence(context(Oracle(data), data, samples=1000))["joint_coherence_aggregate"]
+    assert measure.n == 40
+    assert measure.details["histogram"] == [30, 30, 30, 30]
+
+
+def test_fewer_samples_are_spread_over_the_test_split():
+    """The split may be ordered by class: its first rows would be of one class."""
+    data = make_data(test=400)
+    order = data.test.labels.argsort()
+    data.test.labels.copy_(data.test.labels[order])
+    for x in data.test.items.values():
+        x.copy_(x[order])
+    measure = joint_coherence(context(Oracle(data), data, samples=100))["joint_coherence_aggregate"]
+    assert measure.n == 100
+    assert min(measure.details["histogram"]) > 30
+
+
+def test_independent_labels_agree_by_chance():
+    labels = torch.randint(10, (5, 200_000), generator=torch.Generator().manual_seed(0))
+    value, entropy, histogram = agreement(labels, 10)
+    assert value == pytest.approx(1e-4, abs=8e-5)
+    assert entropy == pytest.approx(math.log(10), abs=1e-3)
+    assert sum(histogram) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("value", "n", "low", "high"), [(0.5, 100, 0.4038, 0.5962), (0.0, 50, 0.0, 0.0713), (1.0, 50, 0.9287, 1.0)]
+)
+def test_wilson_interval(value, n, low, high):
+    assert wilson(value, n) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mmvaeplus", "ebm-generalized"])
+def test_measures_of_a_real_method_repeat_with_the_seed(name):
+    data, method = make_data(), make_method(name).eval()
+    twice = [{**cross_coherence(context(method, data)), **joint_coherence(context(method, data))} for _ in range(2)]
+    assert twice[0] == twice[1]
+    assert {m.protocol for m in twice[0].values()} == {"pairs", "prior", "base", "aggregate-posterior"}
+    for measure in twice[0].values():
+        assert 0 <= measure.low <= measure.value <= measure.high <= 1

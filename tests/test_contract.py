@@ -1,0 +1,105 @@
+"""Every registered method keeps the contract, with every network."""
+
+import ast
+import itertools
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+
+from methods import METHODS
+from methods.base import Streams
+from methods.networks import NETWORKS
+from tests.conftest import make_batch, make_method
+
+NAMES = ["m0", "m1", "m2"]
+SUBSETS = [list(s) for k in (1, 2, 3) for s in itertools.combinations(NAMES, k)]
+
+
+@pytest.fixture(params=METHODS)
+def name(request):
+    return request.param
+
+
+@pytest.mark.parametrize("network", NETWORKS["image"])
+def test_loss_is_finite_and_reaches_every_parameter(name, network):
+    method = make_method(name, network=network)
+    streams = Streams(0)
+    for _ in range(2):  # an energy that starts at zero moves its inner layers from the second step on
+        optimiser = torch.optim.SGD(method.parameters(), lr=1e-6)
+        optimiser.zero_grad()
+        loss, terms = method.loss(make_batch(6), streams)
+        loss.backward()
+        optimiser.step()
+    assert loss.shape == ()
+    assert loss.isfinite()
+    assert terms["elbo"].isfinite()
+    assert all(not term.requires_grad and term.shape == () for term in terms.values())
+    without = [p for p, parameter in method.named_parameters() if parameter.grad is None]
+    assert not without
+
+
+@pytest.mark.parametrize("given", SUBSETS)
+def test_any_subset_can_be_given(name, given):
+    method, batch = make_method(name).eval(), make_batch(5)
+    with torch.no_grad():
+        latents = method.infer({m: batch[m] for m in given}, given, Streams(0))
+        images = method.decode(latents, NAMES)
+    assert latents.z.shape == (5, 4)
+    assert set(latents.w) in (set(), set(NAMES))
+    assert {m: tuple(x.shape) for m, x in images.items()} == dict.fromkeys(NAMES, (5, 3, 28, 28))
+
+
+def test_inference_sees_the_given_modalities_alone(name):
+    method, batch = make_method(name).eval(), make_batch(5)
+    other = {**batch, "m1": torch.rand(5, 3, 28, 28)}
+    assert torch.equal(method.infer(batch, ["m0"], Streams(0)).z, method.infer(other, ["m0"], Streams(0)).z)
+    assert not torch.equal(method.infer(batch, ["m1"], Streams(0)).z, method.infer(other, ["m1"], Streams(0)).z)
+
+
+@pytest.mark.parametrize("given", [[], ["m9"], ["m0", "m9"]])
+def test_unknown_or_no_modalities_are_refused(name, given):
+    with pytest.raises(ValueError, match="non-empty subset"):
+        make_method(name).infer(make_batch(2), given, Streams(0))
+
+
+@pytest.mark.parametrize("sample", ["sample_prior", "sample_base"])
+def test_prior_samples_decode(name, sample):
+    method = make_method(name).eval()
+    latents = getattr(method, sample)(7, Streams(0))
+    assert len(latents) == 7
+    images = method.decode(latents, ["m2"])
+    assert list(images) == ["m2"]
+    assert images["m2"].shape == (7, 3, 28, 28)
+    assert images["m2"].isfinite().all()
+
+
+def test_one_seed_gives_one_result_and_two_seeds_two(name):
+    batch = make_batch(6)
+    losses = [make_method(name, seed=seed).loss(batch, Streams(seed))[0] for seed in (0, 0, 1)]
+    assert torch.equal(losses[0], losses[1])
+    assert not torch.equal(losses[0], losses[2])
+
+
+def test_two_rows_are_enough_and_one_modality_is_too(name):
+    assert make_method(name).loss(make_batch(2), Streams(0))[0].isfinite()
+    assert make_method(name, m=1).loss(make_batch(4, m=1), Streams(0))[0].isfinite()
+
+
+def test_groups_hold_every_parameter_once(name):
+    method = make_method(name)
+    grouped = [p for group in method.parameter_groups() for p in group["params"]]
+    assert len(grouped) == len(set(grouped))
+    assert set(grouped) == set(method.parameters())
+
+
+def test_a_method_is_one_short_file_that_imports_no_harness(name):
+    spec = find_spec(METHODS[name].partition(":")[0])
+    assert spec is not None
+    source = Path(str(spec.origin)).read_text()
+    assert len(source.splitlines()) <= 150
+    imported = {
+        n.module.split(".")[0] for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ImportFrom) and n.module
+    }
+    assert not imported & {"bench", "evaluators"}
