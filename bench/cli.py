@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench.datasets import DATASETS
 from bench.errors import BenchError, DataMissing, UsageError, unknown
 from evaluators import EVALUATORS
-from methods import METHODS
+from methods import EXTRA, METHODS
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=RUN_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run.add_argument("--methods", required=True, help=f"all, or a comma-separated list of: {', '.join(METHODS)}")
+    run.add_argument(
+        "--methods", required=True, help=f"all (but {', '.join(EXTRA)}), or a list of: {', '.join(METHODS)}"
+    )
     add_data_options(run)
     run.add_argument("--preset", default="quick", help="smoke, quick (default) or paper")
     run.add_argument("--seeds", default="0", help="such as 0, 0-2 or 1,3,5 (default 0)")
@@ -161,7 +163,7 @@ def carry_out(
     make_report(options.out)
     states = list(outcomes.values())
     if "interrupted" in states:
-        print("bench: interrupted; the same command goes on from here", file=sys.stderr)
+        print("bench: interrupted; the same command (without --force) goes on from here", file=sys.stderr)
         return 130
     return 1 if "failed" in states else 0
 
@@ -268,7 +270,9 @@ def check_command(options: argparse.Namespace) -> int:
 
 def parse_methods(text: str) -> list[str]:
     """ "all" or names; each once, in the order given. Raises UsageError for an unknown name."""
-    names = list(METHODS) if text == "all" else [name for name in text.split(",") if name]
+    names = (
+        [name for name in METHODS if name not in EXTRA] if text == "all" else [name for name in text.split(",") if name]
+    )
     for name in names:
         if name not in METHODS:
             raise UsageError(unknown("method", name, [*METHODS, "all"]))

@@ -23,6 +23,7 @@ import yaml
 
 from bench.errors import UsageError, unknown
 from methods import METHODS, method_class
+from methods.base import require
 
 T = typing.TypeVar("T")
 
@@ -42,10 +43,12 @@ class TrainerConfig:
     warmup: float = 0.0  # share of the training over which the learning rate grows from 0
 
     def __post_init__(self) -> None:
-        require("epochs", self.epochs, self.epochs >= 1, "≥ 1")
-        require("batch_size", self.batch_size, self.batch_size >= 2, "≥ 2")
-        require("lr", self.lr, self.lr > 0, "> 0")
-        require("warmup", self.warmup, 0 <= self.warmup < 1, "in [0, 1)")
+        require(
+            epochs=(self.epochs, self.epochs >= 1, "≥ 1"),
+            batch_size=(self.batch_size, self.batch_size >= 2, "≥ 2"),
+            lr=(self.lr, self.lr > 0, "> 0"),
+            warmup=(self.warmup, 0 <= self.warmup < 1, "in [0, 1)"),
+        )
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,10 @@ class EvaluationConfig:
     batch_size: int = 1000
 
     def __post_init__(self) -> None:
-        require("samples", self.samples, self.samples >= 1, "≥ 1")
-        require("batch_size", self.batch_size, self.batch_size >= 1, "≥ 1")
+        require(
+            samples=(self.samples, self.samples >= 1, "≥ 1"),
+            batch_size=(self.batch_size, self.batch_size >= 1, "≥ 1"),
+        )
 
 
 @dataclass(frozen=True)
@@ -80,11 +85,6 @@ class RunConfig:
         """First 8 hex digits of the SHA-256 of the resolved configuration, the preset's name left out."""
         content = {key: value for key, value in self.as_dict().items() if key != "preset"}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def require(name: str, value: object, holds: bool, allowed: str) -> None:
-    if not holds:
-        raise ValueError(f"{name}={value!r}: must be {allowed}")
 
 
 def load_preset(name: str) -> dict[str, Any]:

@@ -97,17 +97,22 @@ def execute(
                 raise
             return "interrupted"
         except Exception as error:  # any failure of one run leaves the others alone
-            kind = {Diverged: "diverged", torch.OutOfMemoryError: "out of memory"}.get(type(error), "error")
-            details = {"kind": kind, "type": type(error).__name__, "message": str(error)}
+            details = {"kind": kind_of(error), "type": type(error).__name__, "message": str(error)}
             write_status(run, "failed", error={**details, "traceback": traceback.format_exc()})
             return "failed"
+
+
+def kind_of(error: Exception) -> str:
+    """The cause of a failure in a word, for tables."""
+    if isinstance(error, Diverged | FloatingPointError):
+        return "diverged"
+    return "out of memory" if isinstance(error, torch.OutOfMemoryError) else "error"
 
 
 def _train_and_evaluate(
     run: Run, data: Dataset, judge: Classifiers, report: Callable[[Progress], None], stop: Callable[[], bool]
 ) -> None:
     device = data.train.labels.device
-    started = time.perf_counter()
     write_text(run.path / "config.yaml", yaml.safe_dump(plain(run.config.as_dict()), sort_keys=False))
     write_json(run.path / "provenance.json", describe(run, data, judge, device))
     write_status(run, "running")
@@ -120,6 +125,7 @@ def _train_and_evaluate(
     state = train(method, data.train, run.config.trainer, run.seed, run.path / "checkpoint.pt", report, stop, on_epoch)
     write_history(run, state)
     write_status(run, "evaluating", epoch=len(state.history), epochs=run.config.trainer.epochs)
+    evaluation_started = time.perf_counter()
     metrics = evaluate(run, method, data, judge)
     metrics["training"] = {
         "seconds": state.seconds,
@@ -128,7 +134,8 @@ def _train_and_evaluate(
         "steps": state.step,
         "parameters": sum(p.numel() for p in method.parameters()),
     }
-    metrics["wall_seconds"] = time.perf_counter() - started
+    # Of all sessions of an interrupted run: the training's seconds are part of its state.
+    metrics["wall_seconds"] = state.seconds + time.perf_counter() - evaluation_started
     # Its presence is what makes a run finished: it comes last.
     write_json(run.path / "metrics.json", metrics)
     write_status(run, "done", epoch=run.config.trainer.epochs, epochs=run.config.trainer.epochs)
@@ -162,7 +169,9 @@ def evaluate(run: Run, method: Method, data: Dataset, judge: Classifiers) -> dic
 
 
 def describe(run: Run, data: Dataset, judge: Classifiers, device: torch.device) -> dict[str, Any]:
-    """The run's provenance."""
+    """The run's provenance. A run that goes on keeps the time at which it was started, and notes the present one."""
+    now, path = datetime.now(UTC).isoformat(timespec="seconds"), run.path / "provenance.json"
+    before = read_json(path) if path.exists() else {"started": now, "sessions": []}
     return {
         "method": run.config.method,
         "config_hash": run.config.hash,
@@ -178,7 +187,8 @@ def describe(run: Run, data: Dataset, judge: Classifiers, device: torch.device) 
         "code": provenance.code(),
         **provenance.environment(device),
         "argv": sys.argv,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": before["started"],
+        "sessions": [*before["sessions"], now],
     }
 
 

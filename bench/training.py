@@ -7,6 +7,7 @@ run that is stopped between any two steps and started again ends with the same n
 from __future__ import annotations
 
 import math
+import pickle
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from bench.config import TrainerConfig
 from bench.datasets.base import Split
+from bench.errors import BenchError
 from bench.store import write_atomic
 from methods.base import Method, Streams
 
@@ -197,8 +199,16 @@ def save_checkpoint(path: Path, method: Method, optimiser: torch.optim.Adam, str
 def load_checkpoint(
     path: Path, method: Method, optimiser: torch.optim.Adam, streams: Streams, device: torch.device
 ) -> State:
-    content = torch.load(path, map_location=device, weights_only=True)
-    method.load_state_dict(content["method"])
-    optimiser.load_state_dict(content["optimiser"])
-    streams.load_state_dict({name: value.cpu() for name, value in content["streams"].items()})
-    return State(**content["state"])
+    """Puts everything where it was. Raises BenchError for a file that is damaged or of another version's model."""
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+        method.load_state_dict(content["method"])
+        optimiser.load_state_dict(content["optimiser"])
+        streams.load_state_dict({name: value.cpu() for name, value in content["streams"].items()})
+        return State(**content["state"])
+    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BenchError(
+            f"{path} cannot be continued from: it is damaged, or written by another version of the code ({reason}). "
+            "--force starts the run anew"
+        ) from error

@@ -79,8 +79,15 @@ class Context:
             yield {name: x[rows].float() / 255 for name, x in self.test.items()}, self.labels[rows]
 
     def predict(self, latents: Latents) -> Tensor:
-        """Labels that the classifiers give the decoded latents: [M, N]."""
-        predicted = self.judge.predict(self.method.decode(latents, self.modalities))
+        """Labels that the classifiers give the decoded latents: [M, N].
+
+        Raises FloatingPointError for images that are not finite: every classifier would give NaN the same label, and
+        nonsense would score as coherent.
+        """
+        images = self.method.decode(latents, self.modalities)
+        if broken := [name for name, x in images.items() if not x.isfinite().all()]:
+            raise FloatingPointError(f"decoded images of {', '.join(broken)} are not finite")
+        predicted = self.judge.predict(images)
         return torch.stack([predicted[name] for name in self.modalities])
 
 

@@ -10,11 +10,19 @@ if TYPE_CHECKING:
 
 # Strings, so that listing names does not import torch.
 METHODS: dict[str, str] = {
+    "mvae": "methods.mvae:MVAE",
     "mmvae": "methods.mmvae:MMVAE",
+    "mmjsd": "methods.mmjsd:MMJSD",
+    "mopoe": "methods.mopoe:MoPoE",
+    "mvtcae": "methods.mvtcae:MVTCAE",
     "mmvaeplus": "methods.mmvaeplus:MMVAEPlus",
     "ebm-base": "methods.ebm:EBMBase",
     "ebm-generalized": "methods.ebm:EBMGeneralized",
+    "moe-elbo": "methods.moe_elbo:MoEELBO",
 }
+
+# What `--methods all` leaves out: no row of the poster's table.
+EXTRA = ("moe-elbo",)
 
 
 def method_class(name: str) -> type[Method]:

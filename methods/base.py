@@ -166,6 +166,13 @@ class Method(nn.Module, ABC):
             )
 
 
+def require(**checks: tuple[object, bool, str]) -> None:
+    """Raises ValueError for the first of name=(value, whether it is allowed, what is allowed) that does not hold."""
+    for name, (value, holds, allowed) in checks.items():
+        if not holds:
+            raise ValueError(f"{name}={value!r}: must be {allowed}")
+
+
 def ramp(progress: float, start: float, length: float) -> float:
     """0 before `start`, 1 after `start + length`, linear between; all in shares of the training."""
     if progress < start:

@@ -57,5 +57,11 @@ class Normal:
         return Normal(self.loc.detach(), self.scale.detach())
 
 
+def kl_normal(q: Normal, p: Normal) -> Tensor:
+    """KL(q || p) = ½ Σ_d [ σ_q²/σ_p² + (μ_q − μ_p)²/σ_p² − 1 + log σ_p²/σ_q² ], summed over the last axis."""
+    ratio, shift = q.scale**2 / p.scale**2, (q.loc - p.loc) ** 2 / p.scale**2
+    return 0.5 * (ratio + shift - 1 - torch.log(ratio)).sum(-1)
+
+
 Distribution = Laplace | Normal
 FAMILIES: dict[str, type[Laplace] | type[Normal]] = {"laplace": Laplace, "normal": Normal}

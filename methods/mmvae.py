@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from methods.base import Batch, Latents, Method, Modality, Streams, Terms, ramp
-from methods.distributions import Distribution
-from methods.networks import NETWORKS
+from methods.base import Batch, Latents, Streams, Terms, ramp, require
+from methods.networks import NetworkName
 from methods.objectives import dreg, iwae
-from methods.posteriors import EXPERTS, every_expert, mixture_log_prob, one_expert_per_row, select, stack
-from methods.priors import FactorisedPrior, FactorisedPriorConfig
+from methods.posteriors import ExpertName, every_expert, mixture_log_prob, one_expert_per_row, random_expert, select
+from methods.priors import FactorisedPriorConfig
+from methods.shared import SharedLatentMethod
 
 
 @dataclass(frozen=True)
 class MMVAEConfig:
-    network: str = "resnet"
+    network: NetworkName = "resnet"
     latent_dim: int = 64  # D
-    posterior: str = "laplace-softmax"
+    posterior: ExpertName = "laplace-softmax"
     prior: FactorisedPriorConfig = field(default_factory=FactorisedPriorConfig)
     beta: float = 1.0
     beta_warmup: float = 0.0  # share of the training over which beta grows from 0
@@ -29,38 +28,31 @@ class MMVAEConfig:
     objective: Literal["iwae", "dreg"] = "iwae"  # the same for K = 1
     experts: Literal["all", "one-per-row"] = "all"  # M² decodings a row as published, or an unbiased M
 
+    def __post_init__(self) -> None:
+        require(
+            latent_dim=(self.latent_dim, self.latent_dim >= 1, "≥ 1"),
+            beta=(self.beta, self.beta >= 0, "≥ 0"),
+            beta_warmup=(self.beta_warmup, 0 <= self.beta_warmup <= 1, "in [0, 1]"),
+            samples=(self.samples, self.samples >= 1, "≥ 1"),
+        )
 
-class MMVAE(Method):
+
+class MMVAE(SharedLatentMethod):
     """p(X, z) = p(z) Π_m p(x_m | z);  q(z | X) = 1/M Σ_m q_m(z | x_m)."""
 
     Config: ClassVar[type] = MMVAEConfig
-    Prior: ClassVar[type] = FactorisedPrior
-
-    def __init__(self, config: Any, modalities: Sequence[Modality]) -> None:
-        super().__init__(config, modalities)
-        nets = {m.name: NETWORKS[m.kind][config.network] for m in modalities}
-        self.encoders = nn.ModuleDict({m.name: nets[m.name].encoder(m.shape, 0, config.latent_dim) for m in modalities})
-        self.decoders = nn.ModuleDict({m.name: nets[m.name].decoder(m.shape, config.latent_dim) for m in modalities})
-        self.prior = self.Prior(config.prior, config.latent_dim)
-
-    def expert(self, batch: Batch, m: str) -> Distribution:
-        """q_m(z | x_m), parameters [B, D]."""
-        return EXPERTS[self.config.posterior](*(h.float() for h in self.encoders[m](batch[m])))
 
     def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
         c, rows = self.config, len(next(iter(batch.values())))
         beta = c.beta * ramp(progress, 0.0, c.beta_warmup)
-        q = stack([self.expert(batch, m) for m in self.modalities])  # [M, B, D]
+        q = self.experts(batch, list(self.modalities))  # [M, B, D]
         if c.experts == "all":
             index = every_expert(len(self.modalities), rows, q.loc.device)
         else:
             index = one_expert_per_row(len(self.modalities), rows, streams.noise)
         z = select(q, index).rsample(streams.noise, (c.samples,))  # z_{m,k} ~ q_m: [K, E, B, D]
 
-        x_hat = self.decode(Latents(z.flatten(0, -2)), list(self.modalities))
-        log_px = torch.zeros(z.shape[:-1], device=z.device)  # log p(X | z) = Σ_n log p(x_n | z): [K, E, B]
-        for n, modality in self.modalities.items():
-            log_px = log_px + modality.log_likelihood(batch[n], x_hat[n].unflatten(0, z.shape[:-1]))
+        log_px = self.log_likelihood(batch, z)  # log p(X | z): [K, E, B]
         log_pz = self.prior.log_prob(z, progress)
         log_qz = mixture_log_prob(q.detach() if c.objective == "dreg" else q, z)
         lw = log_px + beta * (log_pz - log_qz)
@@ -73,13 +65,6 @@ class MMVAE(Method):
     def infer(self, batch: Batch, given: Sequence[str], streams: Streams) -> Latents:
         """z ~ 1/|S| Σ_{m in S} q_m(z | x_m): one expert of S per row."""
         self.check_given(given)
-        q = stack([self.expert(batch, m) for m in given])
-        index = torch.randint(len(given), (1, q.loc.shape[1]), generator=streams.noise, device=q.loc.device)
+        q = self.experts(batch, given)
+        index = random_expert(len(given), q.loc.shape[1], streams.noise)
         return Latents(select(q, index).rsample(streams.noise).squeeze(0))
-
-    def decode(self, latents: Latents, modalities: Sequence[str]) -> dict[str, Tensor]:
-        return {m: self.decoders[m](latents.z) for m in modalities}
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        networks = [*self.encoders.parameters(), *self.decoders.parameters()]
-        return [{"params": networks, "name": "networks"}, *self.prior.parameter_groups()]

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from methods.base import Batch, Latents, Method, Modality, Streams, Terms, ramp
+from methods.base import Batch, Latents, Method, Modality, Streams, Terms, ramp, require
 from methods.distributions import Distribution, Laplace
+from methods.mmvae import MMVAEConfig
 from methods.networks import NETWORKS
 from methods.objectives import dreg, iwae
-from methods.posteriors import EXPERTS, every_expert, mixture_log_prob, one_expert_per_row, select, stack
+from methods.posteriors import (
+    EXPERTS,
+    every_expert,
+    mixture_log_prob,
+    one_expert_per_row,
+    random_expert,
+    select,
+    stack,
+)
 from methods.priors import FactorisedPrior, FactorisedPriorConfig
 
 
 @dataclass(frozen=True)
-class MMVAEPlusConfig:
-    network: str = "resnet"
+class MMVAEPlusConfig(MMVAEConfig):
     latent_dim: int = 32  # D, shared
     private_dim: int = 32  # D_w, per modality
-    posterior: str = "laplace-softmax"  # of z and of w
-    prior: FactorisedPriorConfig = field(default_factory=FactorisedPriorConfig)
     private_prior: FactorisedPriorConfig = field(default_factory=FactorisedPriorConfig)
     beta: float = 2.5  # the 2024 release's script; the 2023 release had 1
-    beta_warmup: float = 0.0  # share of the training over which beta grows from 0
-    samples: int = 1  # K
-    objective: Literal["iwae", "dreg"] = "iwae"  # the same for K = 1
-    experts: Literal["all", "one-per-row"] = "all"  # M² decodings a row as published, or an unbiased M
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(private_dim=(self.private_dim, self.private_dim >= 0, "≥ 0"))
 
 
 class MMVAEPlus(Method):
@@ -104,7 +110,7 @@ class MMVAEPlus(Method):
         self.check_given(given)
         q_w, q_z = zip(*(self.experts(batch, m) for m in given))
         q = stack(list(q_z))
-        index = torch.randint(len(given), (1, q.loc.shape[1]), generator=streams.noise, device=q.loc.device)
+        index = random_expert(len(given), q.loc.shape[1], streams.noise)
         latents = self.with_private(select(q, index).rsample(streams.noise).squeeze(0), streams)
         latents.w.update({m: q_m.rsample(streams.noise) for m, q_m in zip(given, q_w)})
         return latents

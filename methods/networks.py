@@ -7,7 +7,7 @@ where u = (w, z) and L = D_w + D. `NETWORKS[kind][name]` is the table that confi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -179,6 +179,9 @@ class ResNetDecoder(nn.Module):
     def forward(self, u: Tensor) -> Tensor:
         location: Tensor = self.net(u)
         return location
+
+
+NetworkName = Literal["patch", "conv", "resnet"]
 
 
 class Networks(NamedTuple):

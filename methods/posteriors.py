@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,8 @@ def normal_logvar(loc: Tensor, raw: Tensor) -> Normal:
     """σ = exp(raw / 2), raw = log-variance, clamped to [−12, 8] against overflow (MVAE, mmJSD, MoPoE, MVTCAE)."""
     return Normal(loc, torch.exp(0.5 * raw.clamp(-12, 8)))
 
+
+ExpertName = Literal["laplace-softmax", "laplace-exp", "normal-softplus", "normal-logvar"]
 
 EXPERTS: dict[str, Callable[[Tensor, Tensor], Distribution]] = {
     "laplace-softmax": laplace_softmax,
@@ -69,7 +72,34 @@ def one_expert_per_row(m: int, b: int, generator: torch.Generator) -> Tensor:
     return ((torch.arange(b, device=generator.device) + shift) % m)[None]
 
 
+def random_expert(m: int, b: int, generator: torch.Generator) -> Tensor:
+    """An independent uniform expert for each row, as sampling the mixture has it: [1, B]."""
+    return torch.randint(m, (1, b), generator=generator, device=generator.device)
+
+
 def select(experts: Distribution, index: Tensor) -> Distribution:
     """Parameters of expert index[e, b] at row b: experts [M, B, D], index [E, B] -> [E, B, D]."""
     rows = torch.arange(index.shape[1], device=index.device).expand_as(index)
     return type(experts)(experts.loc[index, rows], experts.scale[index, rows])
+
+
+def power_set(m: int) -> Tensor:
+    """All 2^M − 1 non-empty subsets as a mask [C, M], the full set last."""
+    return ((torch.arange(1, 2**m)[:, None] >> torch.arange(m)) % 2).float()
+
+
+def product(q: Normal, subsets: Tensor) -> Normal:
+    """Products of Gaussian experts q [M, B, D], one per row of the weights `subsets` [C, M]: [C, B, D].
+
+    Precisions add up: 1/σ² = Σ_m s_m/σ_m², μ = σ² Σ_m s_m μ_m/σ_m². With weights that sum to 1 it is the normalised
+    geometric mean; a prior expert is one more expert.
+    """
+    precision = 1 / q.scale**2
+    total = torch.einsum("cm,mbd->cbd", subsets, precision)
+    loc = torch.einsum("cm,mbd->cbd", subsets, precision * q.loc) / total
+    return Normal(loc, total.rsqrt())
+
+
+def append(q: Normal, p: Normal) -> Normal:
+    """Experts q [M, B, D] and the prior p [D] as the last of M + 1 experts."""
+    return Normal(torch.cat([q.loc, p.loc.expand_as(q.loc[:1])]), torch.cat([q.scale, p.scale.expand_as(q.scale[:1])]))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from methods.base import Streams, Terms, ramp
+from methods.base import Streams, Terms, ramp, require
 from methods.distributions import FAMILIES, Distribution
 from methods.networks import energy_network
 
@@ -21,6 +21,16 @@ class FactorisedPriorConfig:
 
     family: Literal["laplace", "normal"] = "laplace"
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(scale=(self.scale, self.scale > 0, "> 0"))
+
+
+@dataclass(frozen=True)
+class NormalPriorConfig(FactorisedPriorConfig):
+    """The prior of the Gaussian methods, whose divergences are closed forms."""
+
+    family: Literal["normal"] = "normal"
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,22 @@ class EnergyPriorConfig(FactorisedPriorConfig):
     start: float = 0.0  # share of the training after which the energy is learned
     warmup: float = 0.0  # share of the training over which f's weight in the ELBO grows to 1
     chains: int = 128
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            width=(self.width, self.width >= 1, "≥ 1"),
+            steps=(self.steps, self.steps >= 0, "≥ 0"),
+            step_size=(self.step_size, self.step_size > 0, "> 0"),
+            lr=(self.lr, self.lr >= 0, "≥ 0"),
+            betas=(self.betas, all(0 <= beta < 1 for beta in self.betas), "two numbers in [0, 1)"),
+            lr_decay=(self.lr_decay, 0 < self.lr_decay <= 1, "in (0, 1]"),
+            clip=(self.clip, self.clip > 0, "> 0"),
+            penalty=(self.penalty, self.penalty >= 0, "≥ 0"),
+            start=(self.start, 0 <= self.start <= 1, "in [0, 1]"),
+            warmup=(self.warmup, 0 <= self.warmup <= 1, "in [0, 1]"),
+            chains=(self.chains, self.chains >= 1, "≥ 1"),
+        )
 
 
 class FactorisedPrior(nn.Module):

@@ -103,3 +103,13 @@ def test_a_method_is_one_short_file_that_imports_no_harness(name):
         n.module.split(".")[0] for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ImportFrom) and n.module
     }
     assert not imported & {"bench", "evaluators"}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"latent_dim": 0}, {"beta": -1.0}, {"beta_warmup": 1.5}, {"prior": {"scale": 0.0}}],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused(name, bad):
+    with pytest.raises(ValueError, match="must be"):
+        make_method(name, **bad)

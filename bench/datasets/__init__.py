@@ -1,4 +1,8 @@
-"""Datasets by name. A module here offers `SOURCES`, `load(source, data_root)` and, where it can, `fetch(data_root)`."""
+"""Datasets by name.
+
+A module here offers `SOURCES`, `choose_source(source, data_root)`, `load(source, data_root)`, `contact_sheet(dataset)`
+and `fetch(data_root)`.
+"""
 
 from __future__ import annotations
 

@@ -91,6 +91,14 @@ def test_measures_have_what_is_needed_to_read_them(run):
         assert measure["interval"]
 
 
+def test_evaluators_get_a_method_in_eval_mode(run, monkeypatch):
+    seen = []
+    monkeypatch.setattr(runner, "EVALUATORS", ["any"])
+    monkeypatch.setattr(runner, "evaluator", lambda _key: lambda context: seen.append(context.method.training) or {})
+    assert carry_out(run) == "done"
+    assert seen == [False]
+
+
 def test_provenance_has_every_item(run):
     carry_out(run)
     provenance = read_json(run.path / "provenance.json")
@@ -151,7 +159,8 @@ def test_a_failed_evaluation_is_not_trained_again(run, monkeypatch):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_interrupted_run_ends_with_the_same_metrics(method, tmp_path):
-    whole, parts = (Run(tiny_config(method), 0, tmp_path / name) for name in ("whole", "parts"))
+    config = tiny_config(method, "trainer.epochs=2")
+    whole, parts = (Run(config, 0, tmp_path / name) for name in ("whole", "parts"))
     assert carry_out(whole) == "done"
     assert carry_out(parts, stop=stop_at(8)) == "interrupted"
     assert (parts.status["state"], parts.finished) == ("interrupted", False)

@@ -9,6 +9,7 @@ from torch import nn
 from bench import training
 from bench.config import TrainerConfig
 from bench.datasets.base import Split
+from bench.errors import BenchError
 from bench.training import Diverged, Interrupted, clip, epoch_order, make_optimiser, set_learning_rates, train
 from methods.base import Method
 from tests.bench.conftest import tiny_config
@@ -181,9 +182,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_advice(value, tmp_path):
 def test_a_checkpoint_never_holds_a_diverged_state(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(Diverged):
-        stub_run([1.0, 1.0, math.nan], tmp_path / "file", epochs=1)
+        stub_run([1.0, math.nan, 1.0], tmp_path / "file", epochs=1)
     content = torch.load(tmp_path / "file", weights_only=True)
-    assert content["state"]["step"] == 2
+    assert content["state"]["step"] == 1
     assert content["method"]["weight"].isfinite().all()
 
 
@@ -264,3 +265,18 @@ def test_training_draws_nothing_from_the_global_generator(tmp_path):
     torch.manual_seed(123)
     run(two, tmp_path / "b")
     assert equal(one, two)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+def test_a_checkpoint_that_cannot_be_read_says_what_to_do(tmp_path, damage):
+    path = tmp_path / "checkpoint.pt"
+    run(make("mmvae"), path)
+    path.write_bytes(path.read_bytes()[:2000] if damage is None else damage)
+    with pytest.raises(BenchError, match="--force"):
+        run(make("mmvae"), path)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    run(make("mmvae"), tmp_path / "checkpoint.pt")
+    with pytest.raises(BenchError, match="another version"):
+        run(make("mmvaeplus"), tmp_path / "checkpoint.pt")

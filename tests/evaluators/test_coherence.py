@@ -134,3 +134,13 @@ def test_measures_of_a_real_method_repeat_with_the_seed(name):
     assert {m.protocol for m in twice[0].values()} == {"pairs", "prior", "base", "aggregate-posterior"}
     for measure in twice[0].values():
         assert 0 <= measure.low <= measure.value <= measure.high <= 1
+
+
+def test_images_that_are_not_finite_are_no_result():
+    """The argmax of NaN is class 0 in every modality, which would pass for perfect coherence."""
+    data, method = make_data(), make_method("mmvae").eval()
+    with torch.no_grad():
+        method.decoders["m1"].pixels.bias[:] = torch.nan
+    for evaluator in (joint_coherence, cross_coherence):
+        with pytest.raises(FloatingPointError, match="m1 are not finite"):
+            evaluator(context(method, data))

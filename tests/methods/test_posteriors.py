@@ -4,14 +4,17 @@ from collections import Counter
 import pytest
 import torch
 
-from methods.distributions import Laplace
+from methods.distributions import Laplace, Normal, kl_normal
 from methods.objectives import dreg, iwae
 from methods.posteriors import (
     EXPERTS,
+    append,
     every_expert,
     laplace_softmax,
     mixture_log_prob,
     one_expert_per_row,
+    power_set,
+    product,
     select,
     stack,
 )
@@ -110,3 +113,66 @@ def test_dreg_gradient_is_the_doubly_reparameterised_one():
     (slope,) = torch.autograd.grad(lw.sum(), z_k)
     v = torch.softmax(lw, 0)
     torch.testing.assert_close(mu.grad, (v**2 * slope[..., 0]).sum().detach())
+
+
+def normals(*pairs):
+    return Normal(torch.tensor([[[m]] for m, _ in pairs]), torch.tensor([[[math.sqrt(v)]] for _, v in pairs]))
+
+
+def test_product_adds_precisions():
+    q = product(normals((2.0, 1.0), (-1.0, 0.5)), torch.ones(1, 2))
+    assert q.loc.item() == pytest.approx(0.0, abs=1e-6)
+    assert q.scale.item() ** 2 == pytest.approx(1 / 3)
+    prior = Normal(torch.zeros(1), torch.ones(1))
+    q = product(append(normals((2.0, 1.0), (-1.0, 0.5)), prior), torch.ones(1, 3))
+    assert q.scale.item() ** 2 == pytest.approx(1 / 4)
+
+
+def test_product_does_not_depend_on_the_order():
+    q = Normal(torch.randn(3, 4, 2), torch.rand(3, 4, 2) + 0.1)
+    p = Normal(q.loc[[2, 0, 1]], q.scale[[2, 0, 1]])
+    a, b = product(q, torch.ones(1, 3)), product(p, torch.ones(1, 3))
+    torch.testing.assert_close(a.loc, b.loc)
+    torch.testing.assert_close(a.scale, b.scale)
+
+
+def test_a_broad_expert_is_ignored_and_a_sharp_one_wins():
+    q = product(normals((0.5, 1.0), (7.0, math.exp(30))), torch.ones(1, 2))
+    assert (q.loc.item(), q.scale.item()) == pytest.approx((0.5, 1.0))
+    q = product(normals((0.5, 1.0), (7.0, math.exp(-30))), torch.ones(1, 2))
+    assert q.loc.item() == pytest.approx(7.0)
+
+
+def test_geometric_mean_leaves_a_constant():
+    """Σ_k π_k log q_k(z) − log p_f(z) is the same for every z."""
+    q = Normal(torch.randn(4, 1, 1), torch.rand(4, 1, 1) + 0.3)
+    mean = product(q, torch.full((1, 4), 0.25))
+    z = torch.linspace(-3, 3, 20)
+    gap = q.log_prob(z).mean(0) - mean.log_prob(z)[0]
+    torch.testing.assert_close(gap, gap[:, :1].expand_as(gap))
+
+
+def test_power_set():
+    subsets = power_set(5)
+    assert subsets.shape == (31, 5)
+    assert len({tuple(row) for row in subsets.tolist()}) == 31
+    assert subsets.sum(1).min() == 1
+    assert subsets[-1].sum() == 5
+
+
+def test_kl_of_normals_is_the_closed_form():
+    q = Normal(torch.randn(6, 3), torch.rand(6, 3) + 0.1)
+    p = Normal(torch.randn(6, 3), torch.rand(6, 3) + 0.1)
+    reference = torch.distributions.kl_divergence(
+        torch.distributions.Normal(q.loc, q.scale), torch.distributions.Normal(p.loc, p.scale)
+    )
+    torch.testing.assert_close(kl_normal(q, p), reference.sum(-1))
+
+
+def test_encoders_that_know_nothing_have_the_known_kl():
+    """All experts N(0, I) and the prior expert: KL = D/2 (1/(M+1) − 1 + log(M+1))."""
+    m, d = 5, 8
+    prior = Normal(torch.zeros(d), torch.ones(d))
+    q = product(append(Normal(torch.zeros(m, 2, d), torch.ones(m, 2, d)), prior), torch.ones(1, m + 1))
+    expected = d / 2 * (1 / (m + 1) - 1 + math.log(m + 1))
+    torch.testing.assert_close(kl_normal(q, prior), torch.full((1, 2), expected))

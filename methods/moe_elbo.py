@@ -1,0 +1,36 @@
+"""The Gaussian "moe" of the MoPoE and MVTCAE releases, which their tables call MMVAE: a mixture of Gaussian experts
+with a looser bound than MMVAE's (Sutter et al. 2021; Hwang et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor
+
+from methods.base import Batch, Latents, Streams, Terms
+from methods.distributions import kl_normal
+from methods.posteriors import one_expert_per_row, random_expert, select
+from methods.shared import GaussianConfig, GaussianMethod
+
+
+class MoEELBO(GaussianMethod):
+    """q(z | X) = 1/M Σ_m q_m(z | x_m), with the mean of the experts' KLs for the KL of their mixture."""
+
+    Config: ClassVar[type] = GaussianConfig
+
+    def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
+        """−Σ_m log p(x_m | z) + β/M Σ_m KL(q_m || p),  z from one expert per row, in equal shares."""
+        q = self.gaussians(batch, list(self.modalities))
+        index = one_expert_per_row(len(self.modalities), q.loc.shape[1], streams.noise)
+        log_px = self.log_likelihood(batch, select(q, index).rsample(streams.noise)).mean()
+        kl = kl_normal(q, self.p()).mean()
+        elbo = log_px - self.beta(progress) * kl
+        return -elbo, {"elbo": elbo.detach(), "log_likelihood": log_px.detach(), "kl": kl.detach()}
+
+    def infer(self, batch: Batch, given: Sequence[str], streams: Streams) -> Latents:
+        """z from the mixture of the experts in `given`: one expert per row."""
+        self.check_given(given)
+        q = self.gaussians(batch, given)
+        index = random_expert(len(given), q.loc.shape[1], streams.noise)
+        return Latents(select(q, index).rsample(streams.noise).squeeze(0))

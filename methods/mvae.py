@@ -1,0 +1,71 @@
+"""MVAE: Wu and Goodman 2018, "Multimodal Generative Models for Scalable Weakly-Supervised Learning"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from methods.base import Batch, Latents, Streams, Terms, require
+from methods.distributions import Normal, kl_normal
+from methods.posteriors import append, product
+from methods.shared import GaussianConfig, GaussianMethod
+
+
+@dataclass(frozen=True)
+class MVAEConfig(GaussianConfig):
+    prior_expert_singletons: bool = True  # as in the original and the MoPoE release; the MVTCAE release leaves it out
+    random_subsets: int = 0  # the original's k further subsets a step; none on PolyMNIST
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(random_subsets=(self.random_subsets, self.random_subsets >= 0, "≥ 0"))
+
+
+class MVAE(GaussianMethod):
+    """q_S(z) ∝ p(z) Π_{m in S} q_m(z | x_m): a product of experts for every subset S of the modalities."""
+
+    Config: ClassVar[type] = MVAEConfig
+
+    def subsets(self, streams: Streams, device: torch.device) -> Tensor:
+        """The subsets of one step, a mask [C, M]: all modalities, each one alone, and `random_subsets` drawn anew."""
+        m, k = len(self.modalities), self.config.random_subsets
+        fixed = torch.cat([torch.ones(1, m, device=device), torch.eye(m, device=device)])
+        if k == 0:
+            return fixed
+        # A number from 1 to 2^M − 1, read as bits, is a uniform non-empty subset.
+        number = torch.randint(1, 2**m, (k, 1), generator=streams.noise, device=device)
+        return torch.cat([fixed, ((number >> torch.arange(m, device=device)) % 2).float()])
+
+    def posterior(self, q: Normal, subsets: Tensor) -> Normal:
+        """q_S of the experts q [M, B, D] for each row S of the mask [C, M]: [C, B, D]."""
+        prior = torch.ones_like(subsets[:, :1])
+        if not self.config.prior_expert_singletons:
+            prior = (subsets.sum(1, keepdim=True) > 1).float()
+        return product(append(q, self.p()), torch.cat([subsets, prior], 1))
+
+    def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
+        """Σ_S E(S) with E(S) = −Σ_{m in S} log p(x_m | z_S) + β KL(q_S || p), z_S ~ q_S."""
+        q = self.gaussians(batch, list(self.modalities))
+        subsets = self.subsets(streams, q.loc.device)
+        q_s = self.posterior(q, subsets)
+        z = q_s.rsample(streams.noise)  # [C, B, D]
+        kl = kl_normal(q_s, self.p())  # [C, B]
+        log_px = torch.zeros_like(kl)
+        for n, (name, modality) in enumerate(self.modalities.items()):
+            inside = subsets[:, n].nonzero().squeeze(1)  # only subsets that hold x_n reconstruct it
+            x_hat = self.decode(Latents(z[inside].flatten(0, 1)), [name])[name].unflatten(0, (len(inside), -1))
+            log_px = log_px.index_add(0, inside, modality.log_likelihood(batch[name], x_hat))
+        elbo = (log_px - self.beta(progress) * kl).mean(1)  # −E(S): [C]
+        terms = {"elbo": elbo[0], "log_likelihood": log_px[0].mean(), "kl": kl[0].mean(), "elbo_parts": elbo[1:].mean()}
+        return -elbo.sum(), {name: term.detach() for name, term in terms.items()}
+
+    def infer(self, batch: Batch, given: Sequence[str], streams: Streams) -> Latents:
+        """z ~ q_S for S = `given`."""
+        self.check_given(given)
+        q = self.gaussians(batch, given)
+        q_s = self.posterior(q, torch.ones(1, len(given), device=q.loc.device))
+        return Latents(q_s.rsample(streams.noise).squeeze(0))

@@ -1,0 +1,51 @@
+"""MVTCAE: Hwang et al. 2021, "Multi-View Representation Learning via Total Correlation Objective"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from methods.base import Batch, Latents, Streams, Terms, require
+from methods.distributions import Normal, kl_normal
+from methods.posteriors import product
+from methods.shared import GaussianConfig, GaussianMethod
+
+
+@dataclass(frozen=True)
+class MVTCAEConfig(GaussianConfig):
+    alpha: float = 5 / 6  # share of the conditional information bottleneck against the total bottleneck
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(alpha=(self.alpha, 0 <= self.alpha <= 1, "in [0, 1]"))
+
+
+class MVTCAE(GaussianMethod):
+    """q(z | X) ∝ Π_m q_m(z | x_m): a product of experts without the prior."""
+
+    Config: ClassVar[type] = MVTCAEConfig
+
+    def posterior(self, q: Normal) -> Normal:
+        """The product of all the experts q [M', B, D]: [1, B, D]."""
+        return product(q, torch.ones(1, len(q.loc), device=q.loc.device))
+
+    def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
+        """−(M − α)/M Σ_m log p(x_m | z) + β [ α/M Σ_m KL(q || q_m) + (1 − α) KL(q || p) ],  z ~ q(z | X)."""
+        alpha, m = self.config.alpha, len(self.modalities)
+        q_m = self.gaussians(batch, list(self.modalities))
+        q = self.posterior(q_m)
+        log_px = self.log_likelihood(batch, q.rsample(streams.noise)).mean()
+        kl, kl_experts = kl_normal(q, self.p()).mean(), kl_normal(q, q_m).sum(0).mean()
+        bottleneck = alpha / m * kl_experts + (1 - alpha) * kl
+        loss = -(m - alpha) / m * log_px + self.beta(progress) * bottleneck
+        terms = {"elbo": log_px - kl, "log_likelihood": log_px, "kl": kl, "kl_experts": kl_experts}
+        return loss, {name: term.detach() for name, term in terms.items()}
+
+    def infer(self, batch: Batch, given: Sequence[str], streams: Streams) -> Latents:
+        """z ~ the product of the experts in `given`."""
+        self.check_given(given)
+        return Latents(self.posterior(self.gaussians(batch, given)).rsample(streams.noise).squeeze(0))
