@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.arguments import choose_device, parse_methods, parse_priors, parse_seeds
 from bench.datasets import DATASETS
-from bench.errors import BenchError, DataMissing, UsageError, unknown
+from bench.errors import BenchError, DataMissing
 from evaluators import EVALUATORS
-from methods import EXTRA, METHODS
+from methods import EXTRA, FITTED_PRIORS, METHODS
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--preset", default="quick", help="smoke, quick (default) or paper")
     run.add_argument("--seeds", default="0", help="such as 0, 0-2 or 1,3,5 (default 0)")
     add_out_option(run)
-    run.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
+    add_device_option(run)
     run.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be given again"
     )
@@ -76,9 +77,23 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--fail-fast", action="store_true", help="stop at the first failed run")
     run.set_defaults(command=run_command)
 
+    evaluate = commands.add_parser("evaluate", help="judge finished runs under other priors, without retraining")
+    evaluate.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories, or folders of them")
+    evaluate.add_argument("--prior", required=True, help=f"all, or a list of: {', '.join(FITTED_PRIORS)}")
+    add_data_root_option(evaluate)
+    add_device_option(evaluate)
+    evaluate.add_argument("--force", action="store_true", help="fit again what is there")
+    evaluate.set_defaults(command=evaluate_command)
+
     report = commands.add_parser("report", help="make leaderboard and figures from the runs in a directory")
     add_out_option(report)
     report.set_defaults(command=report_command)
+
+    compare = commands.add_parser("compare", help="the difference between two methods' runs that share seeds")
+    for name in ("A", "B"):
+        compare.add_argument(name, help="a method, or method@confighash where it has several configurations")
+    add_out_option(compare)
+    compare.set_defaults(command=compare_command)
 
     listing = commands.add_parser("list", help="list methods, datasets, presets or evaluators")
     listing.add_argument("what", choices=["methods", "datasets", "presets", "evaluators"])
@@ -119,6 +134,10 @@ def add_data_root_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data-root", type=Path, default=default, help="folder of the datasets' files (default $BENCH_DATA or data)"
     )
+
+
+def add_device_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, …")
 
 
 def add_out_option(command: argparse.ArgumentParser) -> None:
@@ -192,6 +211,28 @@ def tell_partial_settings(configs: list[RunConfig], settings: list[str]) -> None
             print(f"bench: --set {setting} does not apply to {', '.join(without)}", file=sys.stderr)
 
 
+def evaluate_command(options: argparse.Namespace) -> int:
+    from itertools import groupby
+
+    from bench.classifiers import classifiers
+    from bench.datasets import dataset_module
+    from bench.evaluation import evaluate_prior, find_runs
+    from bench.progress import Display
+
+    priors, device = parse_priors(options.prior), choose_device(options.device)
+    runs = find_runs(options.runs)
+    with Display() as display:
+        for (dataset, source), group in groupby(runs, key=lambda run: (run.config.dataset, run.config.source)):
+            data = dataset_module(dataset).load(source, options.data_root).to(device)
+            judge = classifiers(data, display.message)
+            for run in group:
+                for prior in priors:
+                    evaluate_prior(run, prior, data, judge, display.message, force=options.force)
+    for out in dict.fromkeys(run.out for run in runs):
+        make_report(out)
+    return 0
+
+
 def report_command(options: argparse.Namespace) -> int:
     if not (options.out / "runs").is_dir():
         raise DataMissing(f"{options.out / 'runs'} does not exist: name a folder that `bench run --out` has filled")
@@ -208,6 +249,13 @@ def make_report(out: Path) -> None:
     if not runs.empty:
         save_figures(out / "figures", table, runs)
     print(markdown(table, failed))
+
+
+def compare_command(options: argparse.Namespace) -> int:
+    from bench.compare import compare, markdown
+
+    print(markdown(compare(options.out, options.A, options.B)))
+    return 0
 
 
 def list_command(options: argparse.Namespace) -> int:
@@ -266,41 +314,3 @@ def check_command(options: argparse.Namespace) -> int:
             f"{modality.name}: {modality.kind} {'×'.join(map(str, modality.shape))}, {modality.likelihood} likelihood"
         )
     return 0
-
-
-def parse_methods(text: str) -> list[str]:
-    """ "all" or names; each once, in the order given. Raises UsageError for an unknown name."""
-    names = (
-        [name for name in METHODS if name not in EXTRA] if text == "all" else [name for name in text.split(",") if name]
-    )
-    for name in names:
-        if name not in METHODS:
-            raise UsageError(unknown("method", name, [*METHODS, "all"]))
-    if not names:
-        raise UsageError(f"--methods {text!r}: names no method (allowed: all, {', '.join(METHODS)})")
-    return list(dict.fromkeys(names))
-
-
-def parse_seeds(text: str) -> list[int]:
-    """ "0-2,7" -> [0, 1, 2, 7]. Raises UsageError for anything else."""
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise UsageError(f"--seeds {text!r}: expected numbers and ranges such as 0, 0-2 or 1,3,5")
-        seeds += range(int(first), int(last or first) + 1)
-    return list(dict.fromkeys(seeds))
-
-
-def choose_device(name: str) -> torch.device:
-    """Raises UsageError for a device that torch does not know or this machine does not have."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {name}: not usable here ({str(error).splitlines()[0]}); try auto or cpu") from None
-    return device

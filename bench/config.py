@@ -161,6 +161,19 @@ def _resolve_one(
     )
 
 
+def restore(tree: Mapping[str, Any], where: str) -> RunConfig:
+    """The configuration whose `as_dict` was written as `tree`. Raises UsageError where this code knows it no more."""
+    names = {key: tree[key] for key in ("method", "dataset", "source", "preset")}
+    if names["method"] not in METHODS:
+        raise UsageError(f"{where}: {unknown('method', names['method'], METHODS)}")
+    return RunConfig(
+        **names,
+        model=build(method_class(names["method"]).Config, tree["model"], f"{where}: model"),
+        trainer=build(TrainerConfig, tree["trainer"], f"{where}: trainer"),
+        evaluation=build(EvaluationConfig, tree["evaluation"], f"{where}: evaluation"),
+    )
+
+
 def _root(method: str, path: tuple[str, ...]) -> type:
     """The dataclass in which the path starts."""
     sections = {"trainer": TrainerConfig, "evaluation": EvaluationConfig}

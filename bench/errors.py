@@ -25,7 +25,7 @@ class DataMissing(BenchError):
 
 
 def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
-    """ "unknown method 'mopo': did you mean 'mopoe'? (allowed: …)"."""
+    """Such as: unknown method 'mopo': did you mean 'mopoe'? (allowed: …)."""
     choices = list(allowed)
     close = difflib.get_close_matches(name, choices, n=1)
     hint = f": did you mean {close[0]!r}?" if close else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -22,6 +23,7 @@ from bench.store import write_atomic
 from methods.base import Method, Streams
 
 GAP = 4  # white pixels between the blocks of a grid
+BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "fontsize": "small"}  # of a legend
 
 
 def grid(images: Tensor, scale: int = 3) -> Image.Image:
@@ -74,12 +76,16 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
     written = []
     for (dataset, source, preset), group in table.groupby(["dataset", "source", "preset"], sort=False):
         same = (runs["dataset"] == dataset) & (runs["source"] == source) & (runs["preset"] == preset)
+        own, own_runs = group[group["prior"] == "own"], runs[same & (runs["prior"] == "own")]
         title = f"{dataset}, {source} data, preset {preset}"
-        for name, figure in (
-            ("coherence", coherence_figure(group, title)),
-            ("cross-coherence", matrix_figure(runs[same], title)),
-            ("training", training_figure(runs[same], title)),
-        ):
+        figures = {
+            "coherence": coherence_figure(own, title),
+            "cross-coherence": matrix_figure(own_runs, title),
+            "training": training_figure(own_runs, title),
+        }
+        if len(own) < len(group):
+            figures["priors"] = prior_figure(group, title)
+        for name, figure in figures.items():
             path = folder / f"{dataset}-{source}-{preset}-{name}.png"
             write_atomic(path, partial(figure.savefig, format="png", dpi=130, bbox_inches="tight"))
             plt.close(figure)
@@ -119,7 +125,7 @@ def coherence_figure(table: pd.DataFrame, title: str) -> Figure:
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="cross coherence", ylabel="joint coherence", title=title)
     axes.plot([], [], "o", mfc="none", mec="grey", ms=9, label="as printed on the poster")
     axes.vlines([], [], [], "grey", lw=6, alpha=0.2, label="p0 … aggregate posterior")
-    axes.legend(loc="upper left", fontsize="small")
+    axes.legend(**BESIDE)
     return figure
 
 
@@ -159,13 +165,44 @@ def training_figure(runs: pd.DataFrame, title: str) -> Figure:
     colours = dict(zip(history["method"].unique(), sns.color_palette(n_colors=history["method"].nunique())))
     for axis, term in zip(axes[0], wanted):
         part = history[history["term"] == term].dropna(subset=["value"])
-        sns.lineplot(
-            part, x="epoch", y="value", hue="method", palette=colours, ax=axis, errorbar=None, legend=axis is axes[0][0]
-        )
+        # The first panel has every method: its legend serves all of them.
+        legend = axis is axes[0][0]
+        sns.lineplot(part, x="epoch", y="value", hue="method", palette=colours, ax=axis, errorbar=None, legend=legend)
         axis.set(title=term.replace("_", " "), ylabel="nats")
         if term == "elbo":
             # The first epoch's value dwarfs everything after it.
             axis.set_ylim(part["value"].quantile(0.1) - 20, part["value"].max() + 20)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    axes[0][0].get_legend().remove()
+    axes[0][-1].legend(handles, labels, **BESIDE)
     figure.suptitle(f"Training: {title}", y=1.03)
     figure.tight_layout()
+    return figure
+
+
+def prior_figure(table: pd.DataFrame, title: str) -> Figure:
+    """Joint coherence of each method under each prior, between the floor (p0) and the ceiling (aggregate posterior)."""
+    figure, axes = plt.subplots(figsize=(1.3 * table["method"].nunique() + 3, 5))
+    table = table.assign(label=labels_of(table))
+    labels, priors = list(table["label"].unique()), list(table["prior"].unique())
+    own = table[table["prior"] == "own"].set_index("label").loc[labels]
+    axes.bar(
+        range(len(labels)),
+        own["joint_coherence_aggregate"] - own["joint_coherence_base"],
+        bottom=own["joint_coherence_base"],
+        width=0.8,
+        color="0.9",
+        label="p0 … aggregate posterior",
+    )
+    colours = sns.color_palette(n_colors=len(priors))
+    for k, (prior, colour) in enumerate(zip(priors, colours)):
+        rows = table[table["prior"] == prior]
+        x = [labels.index(label) + 0.6 * ((k + 0.5) / len(priors) - 0.5) for label in rows["label"]]
+        y = rows["joint_coherence"]
+        error = [(y - rows["joint_coherence_low"]).clip(lower=0), (rows["joint_coherence_high"] - y).clip(lower=0)]
+        axes.errorbar(x, y, yerr=error, fmt="o", color=colour, capsize=3, label=f"{prior} prior")
+    axes.set(ylim=(0, 1), ylabel="joint coherence", title=f"Joint coherence by prior: {title}")
+    axes.set_xticks(range(len(labels)), labels, rotation=20, ha="right")
+    axes.grid(axis="x", visible=False)
+    axes.legend(**BESIDE)
     return figure

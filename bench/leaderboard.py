@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
-from scipy import stats
 
+from bench.statistics import obstacles, student_interval, verdict
 from bench.store import read_json, write_atomic, write_text
 
 log = logging.getLogger("bench")
 
 # Runs that differ in any of these are never averaged or ranked together.
-GROUP = ["dataset", "source", "preset", "method", "config_hash", "data_fingerprint", "protocol"]
-METRICS = ["joint_coherence", "cross_coherence"]
+GROUP = ["dataset", "source", "preset", "method", "prior", "config_hash", "data_fingerprint", "protocol"]
+POSTER = {"joint": "joint_coherence", "cross": "cross_coherence"}  # name in the poster's columns -> metric
+METRICS = list(POSTER.values())
 MEANS = [
     "joint_coherence_base",
     "joint_coherence_aggregate",
@@ -31,9 +31,11 @@ MEANS = [
 ]
 SAME = ["network", "epochs", "parameters", "device", "torch", "revision", "code"]
 COLUMNS = [
-    *["method", "dataset", "source", "preset", "protocol", "seeds", "failed_seeds"],
+    *["method", "prior", "dataset", "source", "preset", "protocol", "seeds", "failed_seeds"],
     *[f"{metric}{suffix}" for metric in METRICS for suffix in ("", "_low", "_high", "_std")],
-    *["interval", *MEANS[:4], "poster_joint", "poster_cross", *MEANS[4:], *SAME, "config_hash", "data_fingerprint"],
+    *["interval", *MEANS[:4], "gap_closed", "poster_joint", "poster_cross"],
+    *[f"{name}_{what}" for name in POSTER for what in ("difference", "verdict")],
+    *[*MEANS[4:], *SAME, "config_hash", "data_fingerprint"],
 ]
 
 
@@ -44,7 +46,8 @@ def read_runs(out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         try:
             row = _describe(path)
             if (path / "metrics.json").exists():
-                finished.append({**row, **_measures(path)})
+                own = {**row, **_measures(path)}
+                finished += [own, *_other_priors(path, own)]
             elif (status := read_json(path / "status.json"))["state"] == "failed":
                 failed.append({**row, "kind": status["error"]["kind"], "message": status["error"]["message"]})
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
@@ -59,6 +62,7 @@ def _describe(path: Path) -> dict[str, Any]:
     return {
         "path": path,
         "method": config["method"],
+        "prior": "own",
         "dataset": config["dataset"],
         "source": provenance["data"]["source"],
         "preset": config["preset"],
@@ -68,6 +72,7 @@ def _describe(path: Path) -> dict[str, Any]:
         "classifier_accuracy": provenance["classifier_accuracy"]["mean"],
         "network": config["model"]["network"],
         "epochs": config["trainer"]["epochs"],
+        "config": {key: config[key] for key in ("method", "dataset", "source", "preset", "model", "trainer")},
         "device": hardware["name"],
         "torch": provenance["versions"]["torch"],
         "revision": (code["revision"] or f"v{code['version']}")[:12] + ("+changes" if code["dirty"] else ""),
@@ -95,6 +100,17 @@ def _measures(path: Path) -> dict[str, Any]:
     }
 
 
+def _other_priors(path: Path, own: dict[str, Any]) -> list[dict[str, Any]]:
+    """The run's rows under fitted priors: z comes from elsewhere, and all that does not depend on it stays the same."""
+    rows = []
+    for file in sorted(path.glob("priors/*.json")):
+        evaluated = read_json(file)
+        joint = evaluated["measures"]["joint_coherence"]
+        values = {f"joint_coherence{end}": joint[key] for end, key in _ENDS}
+        rows.append({**own, **values, "joint_entropy": joint["details"]["entropy"], "prior": evaluated["prior"]})
+    return rows
+
+
 _ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
 
 
@@ -102,14 +118,6 @@ def poster() -> pd.DataFrame:
     """The poster's table: dataset, method, joint_coherence, cross_coherence, source."""
     with resources.as_file(resources.files("bench") / "poster.csv") as path:
         return pd.read_csv(path)
-
-
-def student_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Standard deviation (ddof 1) and 95 % Student-t interval of the mean of two or more values, clipped to [0, 1]."""
-    n, mean = len(values), sum(values) / len(values)
-    std = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
-    return std, max(0.0, mean - half), min(1.0, mean + half)
 
 
 def leaderboard(runs: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
@@ -132,14 +140,40 @@ def leaderboard(runs: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
                 std, low, high = student_interval(group[metric].tolist())
                 row |= {f"{metric}_std": std, f"{metric}_low": low, f"{metric}_high": high}
         row |= {name: group[name].mean() for name in MEANS}
+        row["gap_closed"] = gap_closed(row)
         row |= {name: " ".join(str(value) for value in group[name].unique()) for name in SAME}
-        rows.append(row)
-    printed = poster().rename(columns={"joint_coherence": "poster_joint", "cross_coherence": "poster_cross"})
-    table = pd.DataFrame(rows).merge(
-        printed[["dataset", "method", "poster_joint", "poster_cross"]], on=["dataset", "method"], how="left"
+        rows.append(row | {"config": group["config"].iloc[0]})
+    table = _beside_poster(pd.DataFrame(rows))
+    # The methods' own priors first: they are the leaderboard, and the fitted ones an analysis of it.
+    table = table.assign(fitted=table["prior"] != "own").sort_values(
+        ["dataset", "source", "preset", "fitted", "joint_coherence"], ascending=[True, True, True, True, False]
     )
-    order = ["dataset", "source", "preset", "joint_coherence"]
-    return table.sort_values(order, ascending=[True, True, True, False]).reindex(columns=COLUMNS)
+    return table.reindex(columns=COLUMNS)
+
+
+def gap_closed(row: dict[str, Any]) -> float:
+    """Share of the gap between p0 (0) and the aggregate posterior (1) that a prior closes; NaN where there is none."""
+    floor, ceiling = row["joint_coherence_base"], row["joint_coherence_aggregate"]
+    return float((row["joint_coherence"] - floor) / (ceiling - floor)) if ceiling > floor else math.nan
+
+
+def _beside_poster(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with what the poster prints, our difference from it, and the verdict."""
+    printed = poster().rename(columns={metric: f"poster_{name}" for name, metric in POSTER.items()})
+    columns = ["dataset", "method", *(f"poster_{name}" for name in POSTER)]
+    table = table.merge(printed[columns], on=["dataset", "method"], how="left")
+    for name, metric in POSTER.items():
+        table[f"{name}_difference"] = table[metric] - table[f"poster_{name}"]
+        table[f"{name}_verdict"] = [_verdict(row, metric, row[f"poster_{name}"]) for row in table.to_dict("records")]
+    return table
+
+
+def _verdict(row: dict[Any, Any], metric: str, printed: float) -> str:
+    if math.isnan(printed):
+        return ""
+    if reasons := obstacles(row, row["config"]):
+        return f"not comparable: {', '.join(reasons)}"
+    return verdict(row[f"{metric}_low"], row[f"{metric}_high"], printed)
 
 
 def _failures(row: dict[str, Any], failed: pd.DataFrame) -> int:
@@ -160,10 +194,11 @@ def markdown(table: pd.DataFrame, failed: pd.DataFrame) -> str:
             f"Data {' '.join(group['data_fingerprint'].unique())}. {'; '.join(group['protocol'].unique())}.",
             "",
             "| method | seeds | joint coherence | from p0 | aggregate posterior | cross coherence "
-            "| poster joint | poster cross | training s | samples/s | config |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
-            *(_markdown_row(row) for row in group.to_dict("records")),
+            "| poster joint | poster cross | verdict | training s | samples/s | config |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|",
+            *(_markdown_row(row) for row in group[group["prior"] == "own"].to_dict("records")),
             "",
+            *_prior_lines(group),
         ]
     if len(failed):
         lines += ["## Failed", "", "| method | dataset | preset | seed | cause |", "|---|---|---|---|---|"]
@@ -171,12 +206,41 @@ def markdown(table: pd.DataFrame, failed: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def _prior_lines(group: pd.DataFrame) -> list[str]:
+    """The table method × prior, where there are other priors than the methods' own."""
+    priors = list(group["prior"].unique())
+    if len(priors) == 1:
+        return []
+    lines = [
+        "Joint coherence by prior of the shared latent, with the share of the gap between p0 and the aggregate "
+        "posterior that it closes. Fitted priors are fitted to the aggregate posterior of the training split.",
+        "",
+        f"| method | config | p0 | {' | '.join(priors)} | aggregate posterior |",
+        "|---" * (len(priors) + 4) + "|",
+    ]
+    for (method, config), rows in group.groupby(["method", "config_hash"], sort=False):
+        by_prior = {row["prior"]: row for row in rows.to_dict("records")}
+        own = by_prior["own"]
+        cells = [
+            f"{by_prior[prior]['joint_coherence']:.3f} ({by_prior[prior]['gap_closed']:+.0%})"
+            if prior in by_prior
+            else ""
+            for prior in priors
+        ]
+        floor, ceiling = own["joint_coherence_base"], own["joint_coherence_aggregate"]
+        lines.append(f"| {method} | {config} | {floor:.3f} | {' | '.join(cells)} | {ceiling:.3f} |")
+    return [*lines, ""]
+
+
 def _markdown_row(row: dict[Any, Any]) -> str:
     def interval(metric: str) -> str:
         return f"{row[metric]:.3f} [{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]"
 
-    def printed(value: float) -> str:
-        return "" if math.isnan(value) else f"{value:.3f}"
+    def printed(name: str) -> str:
+        value = row[f"poster_{name}"]
+        return "" if math.isnan(value) else f"{value:.3f} ({row[f'{name}_difference']:+.3f})"
+
+    joint, cross = row["joint_verdict"], row["cross_verdict"]
 
     cells = [
         row["method"],
@@ -185,8 +249,9 @@ def _markdown_row(row: dict[Any, Any]) -> str:
         f"{row['joint_coherence_base']:.3f}",
         f"{row['joint_coherence_aggregate']:.3f}",
         interval("cross_coherence"),
-        printed(row["poster_joint"]),
-        printed(row["poster_cross"]),
+        printed("joint"),
+        printed("cross"),
+        joint if joint == cross else f"joint {joint}, cross {cross}",
         f"{row['train_seconds']:.0f}",
         f"{row['samples_per_second']:.0f}",
         row["config_hash"],

@@ -16,7 +16,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def describe(progress: Progress) -> str:
-    """ "epoch 3/8  loss 6123.4  2210 samples/s  1:05 left"."""
+    """Such as: epoch 3/8  loss 6123.4  2210 samples/s  1:05 left."""
     loss = "" if progress.loss is None else f"  loss {progress.loss:.1f}"
     minutes, seconds = divmod(round(progress.seconds_left), 60)
     rate = f"{progress.samples_per_second:.0f} samples/s"

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from bench.errors import BenchError
 from bench.store import exclusive, read_json, write_atomic, write_json, write_text
 from bench.training import Diverged, Interrupted, Progress, State, train
 from evaluators import EVALUATORS, evaluator
-from evaluators.base import Context
+from evaluators.base import Context, Measure
 from methods import method_class
 from methods.base import Method, Streams
 
@@ -150,22 +150,30 @@ def build_method(run: Run, data: Dataset, device: torch.device) -> Method:
 
 def evaluate(run: Run, method: Method, data: Dataset, judge: Classifiers) -> dict[str, Any]:
     """Every evaluator's measures as plain values, and the sample pictures, written beside them."""
-    method.eval()
-    config = run.config.evaluation
-    context = Context(
-        method=method,
+    context = evaluation_context(run, method, data, judge)
+    measures = {name: measure for key in EVALUATORS for name, measure in evaluator(key)(context).items()}
+    figures.save_samples(run.path, method, data, seed=run.seed)
+    return {"measures": plain_measures(measures)}
+
+
+def evaluation_context(run: Run, method: Method, data: Dataset, judge: Classifiers) -> Context:
+    """What the evaluators see of a run; the method is put in eval mode."""
+    return Context(
+        method=method.eval(),
         test=data.test.items,
         labels=data.test.labels,
         judge=judge,
         # Apart from the training streams of every seed, and the same for every method.
         streams=Streams(1_000_000 + run.seed, data.test.labels.device),
         classes=data.classes,
-        samples=config.samples,
-        batch_size=config.batch_size,
+        samples=run.config.evaluation.samples,
+        batch_size=run.config.evaluation.batch_size,
     )
-    measures = {name: measure for key in EVALUATORS for name, measure in evaluator(key)(context).items()}
-    figures.save_samples(run.path, method, data, seed=run.seed)
-    return {"measures": {name: plain(dataclasses.asdict(measure)) for name, measure in measures.items()}}
+
+
+def plain_measures(measures: Mapping[str, Measure]) -> dict[str, Any]:
+    """Measures as JSON writes them."""
+    return {name: plain(dataclasses.asdict(measure)) for name, measure in measures.items()}
 
 
 def describe(run: Run, data: Dataset, judge: Classifiers, device: torch.device) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import pickle
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -200,15 +201,30 @@ def load_checkpoint(
     path: Path, method: Method, optimiser: torch.optim.Adam, streams: Streams, device: torch.device
 ) -> State:
     """Puts everything where it was. Raises BenchError for a file that is damaged or of another version's model."""
-    try:
+    with readable(path):
         content = torch.load(path, map_location=device, weights_only=True)
         method.load_state_dict(content["method"])
         optimiser.load_state_dict(content["optimiser"])
         streams.load_state_dict({name: value.cpu() for name, value in content["streams"].items()})
-        return State(**content["state"])
-    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        state = State(**content["state"])
+    return state
+
+
+def load_model(path: Path, method: Method) -> None:
+    """The trained parameters alone. Raises BenchError as `load_checkpoint` does, and for a missing file."""
+    with readable(path):
+        device = next(method.parameters()).device
+        method.load_state_dict(torch.load(path, map_location=device, weights_only=True)["method"])
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turns the many ways in which reading a checkpoint fails into one BenchError."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BenchError(
-            f"{path} cannot be continued from: it is damaged, or written by another version of the code ({reason}). "
-            "--force starts the run anew"
+            f"{path} cannot be used: it is damaged, or written by another version of the code ({reason}). "
+            "`bench run --force` makes the run anew"
         ) from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from methods.base import Method
+    from methods.fitted import FittedPrior
 
 # Strings, so that listing names does not import torch.
 METHODS: dict[str, str] = {
@@ -21,12 +22,29 @@ METHODS: dict[str, str] = {
     "moe-elbo": "methods.moe_elbo:MoEELBO",
 }
 
+# Priors that can be fitted to a trained model (`methods.fitted`).
+FITTED_PRIORS: dict[str, str] = {
+    "gmm": "methods.fitted:MixturePrior",
+    "ebm": "methods.fitted:TwoStageEnergyPrior",
+    "flow": "methods.fitted:FlowPrior",
+}
+
 # What `--methods all` leaves out: no row of the poster's table.
 EXTRA = ("moe-elbo",)
 
 
 def method_class(name: str) -> type[Method]:
     """The class behind a registered name. Raises KeyError for any other."""
-    module, _, attribute = METHODS[name].partition(":")
-    cls: type[Method] = getattr(import_module(module), attribute)
+    cls: type[Method] = _load(METHODS[name])
     return cls
+
+
+def fitted_prior_class(name: str) -> type[FittedPrior]:
+    """The class behind a registered fitted prior. Raises KeyError for any other name."""
+    cls: type[FittedPrior] = _load(FITTED_PRIORS[name])
+    return cls
+
+
+def _load(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)

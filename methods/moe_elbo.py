@@ -1,5 +1,7 @@
-"""The Gaussian "moe" of the MoPoE and MVTCAE releases, which their tables call MMVAE: a mixture of Gaussian experts
-with a looser bound than MMVAE's (Sutter et al. 2021; Hwang et al. 2021)."""
+"""moe-elbo: the mixture of Gaussian experts that Sutter et al. 2021 and Hwang et al. 2021 tabulate as MMVAE.
+
+Its bound is looser than MMVAE's: the mean of the experts' KLs stands for the KL of their mixture.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from methods.shared import GaussianConfig, GaussianMethod
 
 
 class MoEELBO(GaussianMethod):
-    """q(z | X) = 1/M Σ_m q_m(z | x_m), with the mean of the experts' KLs for the KL of their mixture."""
+    """q(z | X) = 1/M Σ_m q_m(z | x_m), one Gaussian expert per modality."""
 
     Config: ClassVar[type] = GaussianConfig
 

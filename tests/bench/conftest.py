@@ -82,3 +82,10 @@ def metrics(joint: float, cross: float, n: int) -> dict[str, Any]:
         "training": {"seconds": 10.0, "samples_per_second": 100.0, "parameters": 1000},
         "wall_seconds": 12.0,
     }
+
+
+def write_prior(run: Path, prior: str, joint: float, n: int = 1000) -> None:
+    """The measures of a fitted prior, as `bench evaluate` leaves them beside a run."""
+    (run / "priors").mkdir(exist_ok=True)
+    measures = metrics(joint, 0.0, n)["measures"]
+    (run / "priors" / f"{prior}.json").write_text(json.dumps({"prior": prior, "measures": measures}))

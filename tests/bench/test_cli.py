@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.cli import parse_methods, parse_seeds
+from bench.arguments import parse_methods, parse_seeds
 from bench.errors import UsageError
 from bench.leaderboard import COLUMNS
 from methods import EXTRA, METHODS
@@ -29,7 +30,7 @@ def picture_size(path):
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory):
     """One cache for all commands: data and classifiers are made once."""
-    return {**os.environ, "BENCH_CACHE": str(tmp_path_factory.mktemp("cache")), "OMP_NUM_THREADS": "2", "NO_COLOR": "1"}
+    return {**os.environ, "BENCH_CACHE": str(tmp_path_factory.mktemp("cache")), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 
 @pytest.fixture(scope="session")
@@ -203,6 +204,25 @@ def test_missing_data_has_its_own_exit_code(bench, tmp_path, source):
 
 def test_report_without_runs_is_missing_data(bench, tmp_path):
     assert bench("report", "--out", tmp_path).returncode == 3
+
+
+def test_a_finished_run_is_judged_under_another_prior(smoke, bench, tmp_path):
+    _, out = smoke
+    folder = tmp_path / "out"
+    source = run_folder(out, "mvae")
+    shutil.copytree(source, folder / source.relative_to(out))
+    result = bench("evaluate", folder, "--prior", "gmm")
+    assert result.returncode == 0, result.stderr
+    assert "prior gmm: joint coherence" in result.stderr
+    assert list(pd.read_csv(folder / "leaderboard.csv")["prior"]) == ["own", "gmm"]
+    assert "skipped" in bench("evaluate", folder, "--prior", "gmm").stderr
+
+
+def test_priors_and_runs_that_are_not_there_are_explained(bench, tmp_path):
+    wrong = bench("evaluate", tmp_path, "--prior", "gm")
+    assert wrong.returncode == 2
+    assert "did you mean 'gmm'" in wrong.stderr
+    assert bench("evaluate", tmp_path, "--prior", "all").returncode == 3
 
 
 def test_help_and_lists_do_not_import_torch(bench):

@@ -3,9 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.figures import GAP, beside, grid, save_figures, save_picture, save_samples
+from bench.figures import GAP, beside, grid, prior_figure, save_figures, save_picture, save_samples
 from bench.leaderboard import leaderboard, read_runs
-from tests.bench.conftest import write_run
+from tests.bench.conftest import write_prior, write_run
 from tests.conftest import make_data, make_method
 
 
@@ -109,3 +109,15 @@ def test_a_picture_is_written_whole(tmp_path):
     save_picture(tmp_path / "folder" / "a.png", Image.new("RGB", (4, 5), "red"))
     assert read(tmp_path / "folder" / "a.png").shape == (5, 4, 3)
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["a.png"]
+
+
+def test_other_priors_have_a_figure_of_their_own(tmp_path):
+    for method, joint in (("mmvae", 0.6), ("ebm-base", 0.8)):
+        write_prior(write_run(tmp_path, method, joint=joint), "gmm", joint - 0.1)
+    runs, failed = read_runs(tmp_path)
+    written = save_figures(tmp_path / "figures", leaderboard(runs, failed), runs)
+    assert [path.name for path in written][-1] == "polymnist-bundled-quick-priors.png"
+    assert len(written) == 4
+    axes = prior_figure(leaderboard(runs, failed), "title").axes[0]
+    assert {text.get_text() for text in axes.get_legend().get_texts()} >= {"own prior", "gmm prior"}
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["ebm-base", "mmvae"]

@@ -1,13 +1,17 @@
 import logging
+import math
 from importlib import resources
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 import bench
-from bench.leaderboard import COLUMNS, leaderboard, markdown, poster, read_runs, student_interval, write_leaderboard
-from tests.bench.conftest import write_run
+from bench.config import resolve
+from bench.leaderboard import COLUMNS, gap_closed, leaderboard, markdown, poster, read_runs, write_leaderboard
+from bench.runner import plain
+from tests.bench.conftest import write_prior, write_run
 
 ERROR = {"kind": "diverged", "type": "Diverged", "message": "loss is nan\nin a | b"}
 
@@ -64,12 +68,6 @@ def test_three_seeds_have_students_interval(tmp_path):
     values = row[["joint_coherence", "joint_coherence_std", "joint_coherence_low", "joint_coherence_high"]]
     assert values.tolist() == pytest.approx([0.6, 0.1, 0.351586, 0.848414], abs=1e-6)
     assert row[["cross_coherence_low", "cross_coherence_high"]].tolist() == pytest.approx([0.6, 0.6])
-
-
-def test_students_interval_by_hand():
-    # t(0.975; 1) = 12.706205; std = 0.02 / √2
-    assert student_interval([0.50, 0.52]) == pytest.approx((0.0141421, 0.3829380, 0.6370620), abs=1e-6)
-    assert student_interval([0.1, 0.9])[1:] == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +155,49 @@ def test_poster_values_are_joined_by_dataset_and_method(tmp_path):
     assert table.loc[("toy", "mmvae")].isna().all()
 
 
+def write_paper_run(out, *settings, method="mmvae", seed=0, joint=0.5, cross=0.6):
+    """A run of the paper preset on rebuilt data, but for `settings`."""
+    path = write_run(out, method, seed, joint=joint, cross=cross, source="rebuilt", preset="paper")
+    (config,) = resolve([method], "polymnist", "rebuilt", "paper", settings)
+    (path / "config.yaml").write_text(yaml.safe_dump(plain(config.as_dict())))
+
+
+VERDICTS = ["joint_difference", "joint_verdict", "cross_difference", "cross_verdict"]
+
+
+def test_rows_of_the_paper_preset_get_a_verdict(tmp_path):
+    write_paper_run(tmp_path, joint=0.25, cross=0.6)  # printed: 0.232, 0.844
+    write_paper_run(tmp_path, method="mvtcae", joint=0.1, cross=0.6)  # printed: 0.003, 0.591
+    table = table_of(tmp_path).set_index("method")
+    assert table.loc["mmvae", VERDICTS].tolist() == [pytest.approx(0.018), "reproduced", pytest.approx(-0.244), "below"]
+    assert table.loc["mvtcae", VERDICTS].tolist() == [pytest.approx(0.097), "above", pytest.approx(0.009), "reproduced"]
+    text = markdown(table_of(tmp_path), pd.DataFrame())
+    assert "| 0.232 (+0.018) | 0.844 (-0.244) | joint reproduced, cross below |" in text
+
+
+def test_the_verdict_uses_the_interval_over_seeds(tmp_path):
+    for seed, joint in enumerate((0.1, 0.2, 0.15)):  # 0.15 ± 0.124: its one-model interval would end at 0.18
+        write_paper_run(tmp_path, seed=seed, joint=joint)
+    assert table_of(tmp_path)["joint_verdict"].tolist() == ["reproduced"]
+
+
+def test_rows_that_do_not_compare_say_why_and_have_a_difference(tmp_path):
+    write_run(tmp_path)
+    write_paper_run(tmp_path, "trainer.epochs=3")
+    bundled, changed = table_of(tmp_path)[VERDICTS].to_numpy().tolist()
+    why = "not comparable: bundled data, preset quick"
+    assert bundled == [pytest.approx(0.268), why, pytest.approx(-0.244), why]
+    assert changed[1::2] == ["not comparable: trainer.epochs=3"] * 2
+    assert f"| 0.232 (+0.268) | 0.844 (-0.244) | {why} |" in markdown(table_of(tmp_path), pd.DataFrame())
+
+
+def test_without_a_printed_value_there_is_no_verdict(tmp_path):
+    write_run(tmp_path, dataset="toy")
+    row = table_of(tmp_path).iloc[0]
+    assert row[["joint_verdict", "cross_verdict"]].tolist() == ["", ""]
+    assert row[["joint_difference", "cross_difference"]].isna().all()
+
+
 def test_the_published_reference_is_the_packaged_one():
     published = Path(bench.__file__).parents[1] / "results" / "reference" / "poster.csv"
     assert published.read_bytes() == (resources.files("bench") / "poster.csv").read_bytes()
@@ -173,7 +214,6 @@ def test_markdown_has_every_method_and_section(tmp_path):
     assert "## polymnist, bundled data, preset quick" in text
     assert "## toy, rebuilt data, preset paper" in text
     assert "Classifier accuracy on real test images: 0.9800. Data ffffffffffffffff." in text
-    assert "| 0.232 | 0.844 |" in text
     assert "nan" not in text
 
 
@@ -184,3 +224,39 @@ def test_changed_code_shows(tmp_path):
     row = table_of(tmp_path).iloc[0]
     assert row[["seeds", "revision"]].tolist() == [2, f"{'a' * 12} {'a' * 12}+changes"]
     assert row["code"] == f"{'b' * 16} {'c' * 16}"
+
+
+def test_fitted_priors_are_rows_of_their_own(tmp_path):
+    """p0 0.3, aggregate posterior 0.6, own prior 0.6; a mixture that reaches 0.45 closes half of the gap."""
+    run = write_run(tmp_path, "mmvae", joint=0.6, cross=0.7)
+    write_prior(run, "gmm", 0.45)
+    table, _, _ = write_leaderboard(tmp_path)
+    own, gmm = table.to_dict("records")
+    assert (own["prior"], gmm["prior"]) == ("own", "gmm")
+    assert own["gap_closed"] == pytest.approx(1.0)
+    assert gmm["gap_closed"] == pytest.approx(0.5)
+    assert gmm["joint_coherence"] == 0.45
+    for same in ("cross_coherence", "joint_coherence_base", "joint_coherence_aggregate", "config_hash", "seeds"):
+        assert gmm[same] == own[same]
+    assert "gmm prior" in gmm["joint_verdict"]
+
+
+def test_the_table_of_priors_names_floor_and_ceiling(tmp_path):
+    write_prior(write_run(tmp_path, "mmvae", joint=0.6), "gmm", 0.45)
+    write_run(tmp_path, "ebm-base", joint=0.8)
+    write_leaderboard(tmp_path)
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert "| method | config | p0 | own | gmm | aggregate posterior |" in text
+    assert "| mmvae | 0123abcd | 0.300 | 0.600 (+100%) | 0.450 (+50%) | 0.600 |" in text
+    assert "| ebm-base | 0123abcd | 0.400 | 0.800 (+100%) |  | 0.800 |" in text
+
+
+def test_without_other_priors_there_is_no_table_of_them(tmp_path):
+    write_run(tmp_path, "mmvae")
+    write_leaderboard(tmp_path)
+    assert "by prior" not in (tmp_path / "leaderboard.md").read_text()
+
+
+def test_no_gap_is_not_closed():
+    row = {"joint_coherence": 0.5, "joint_coherence_base": 0.5, "joint_coherence_aggregate": 0.5}
+    assert math.isnan(gap_closed(row))

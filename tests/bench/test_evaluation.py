@@ -1,0 +1,107 @@
+"""Other priors for finished runs."""
+
+import pytest
+import torch
+
+from bench.errors import BenchError, DataMissing
+from bench.evaluation import aggregate_posterior, evaluate_prior, find_runs
+from bench.runner import Run, build_method, execute
+from bench.store import read_json
+from methods import FITTED_PRIORS
+from methods.base import Streams
+from methods.fitted import FlowPrior, TwoStageEnergyPrior
+from tests.bench.conftest import tiny_config
+from tests.conftest import band_judge, make_data
+
+
+@pytest.fixture(autouse=True)
+def _little_fitting(monkeypatch):
+    monkeypatch.setattr(TwoStageEnergyPrior, "settings", {"iterations": 5, "batch_size": 32})
+    monkeypatch.setattr(FlowPrior, "settings", {**FlowPrior.settings, "width": 8, "epochs": 2, "batch_size": 32})
+
+
+@pytest.fixture(params=["mmvaeplus", "mvtcae"])
+def run(request, tmp_path):
+    run = Run(tiny_config(request.param, "trainer.epochs=1"), 1, tmp_path / "out")
+    assert execute(run, make_data(), band_judge()) == "done"
+    return run
+
+
+def evaluate(run, prior, **options):
+    said = []
+    evaluate_prior(run, prior, make_data(), band_judge(), said.append, **options)
+    return said
+
+
+@pytest.mark.parametrize("prior", FITTED_PRIORS)
+def test_a_prior_adds_its_measures_and_touches_nothing_else(run, prior):
+    before = {path.name: path.stat().st_mtime_ns for path in run.path.iterdir() if path.is_file()}
+    evaluate(run, prior)
+    after = {path.name: path.stat().st_mtime_ns for path in run.path.iterdir() if path.is_file()}
+    assert before == after
+    written = read_json(run.path / "priors" / f"{prior}.json")
+    assert written["prior"] == prior
+    assert 0 <= written["measures"]["joint_coherence"]["value"] <= 1
+    assert written["samples"] == 96
+    assert {"settings", "fit_seconds", "code", "versions", "hardware"} <= set(written)
+
+
+def test_a_second_time_is_skipped_unless_forced(run):
+    evaluate(run, "gmm")
+    path = run.path / "priors" / "gmm.json"
+    before = path.stat().st_mtime_ns
+    assert "skipped" in evaluate(run, "gmm")[0]
+    assert path.stat().st_mtime_ns == before
+    evaluate(run, "gmm", force=True)
+    assert path.stat().st_mtime_ns != before
+
+
+def test_decoders_and_floor_are_those_of_the_run(run):
+    """The base and the aggregate posterior of a fitted prior's file are the run's own, up to sampling noise."""
+    evaluate(run, "gmm")
+    own, other = (read_json(run.path / name)["measures"] for name in ("metrics.json", "priors/gmm.json"))
+    for name in ("joint_coherence_base", "joint_coherence_aggregate"):
+        assert other[name]["n"] == own[name]["n"]
+        assert other[name]["value"] == pytest.approx(own[name]["value"], abs=0.5)
+
+
+def test_runs_are_found_at_any_level(run):
+    for path in (run.path, run.path.parents[1], run.out):
+        (found,) = find_runs([path])
+        assert found.path.resolve() == run.path.resolve()
+        assert found.config == run.config
+        assert found.seed == 1
+    assert len(find_runs([run.path, run.out])) == 1
+
+
+def test_a_folder_without_runs_is_named(tmp_path):
+    with pytest.raises(DataMissing, match="no finished run"):
+        find_runs([tmp_path])
+
+
+def test_other_data_are_refused(run):
+    with pytest.raises(BenchError, match="fingerprint"):
+        evaluate_prior(run, "gmm", make_data(seed=1), band_judge(), print)
+
+
+def test_a_run_of_another_configuration_hash_is_refused(run):
+    moved = run.path.parent.with_name("smoke-00000000")
+    run.path.parent.rename(moved)
+    with pytest.raises(BenchError, match="another version of the code"):
+        find_runs([run.out])
+
+
+def test_a_missing_checkpoint_is_named(run):
+    (run.path / "checkpoint.pt").unlink()
+    with pytest.raises(BenchError, match=r"checkpoint.pt cannot be used"):
+        evaluate(run, "gmm")
+    assert not (run.path / "priors" / "gmm.json").exists()
+
+
+def test_aggregate_posterior_has_one_sample_per_training_tuple(run):
+    data = make_data()
+    method = build_method(run, data, torch.device("cpu")).eval()
+    z = aggregate_posterior(method, data, Streams(0), batch_size=40)
+    assert z.shape == (96, 4)
+    assert torch.equal(z, aggregate_posterior(method, data, Streams(0), batch_size=40))
+    assert not z.requires_grad
