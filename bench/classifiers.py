@@ -19,32 +19,35 @@ from torch import Tensor, nn
 
 from bench.datasets.base import Dataset, Split
 from bench.store import cache_root, exclusive, new_directory, read_json, remove_directory, write_atomic, write_json
+from methods.base import Modality
 
 log = logging.getLogger("bench")
 
-VERSION = 1  # of architecture and recipe: a change of either makes other classifiers
-STEPS, BATCH, PEAK_LR, DROPOUT = 600, 256, 4e-3, 0.1
+VERSION = 2  # of architecture and recipe: a change of either makes other classifiers
+EPOCHS, BATCH, PEAK_LR = 5.0, 256, 1e-2
 
 
 class DigitClassifier(nn.Sequential):
-    """The PolyMNIST classifier of the published evaluations (130,568 parameters for 3×28×28, ten classes).
+    """Two strided convolutions and a hidden layer: 211,482 parameters for 3×28×28 and ten classes.
 
-    Dropout is 0.1 instead of their 0.5, which suits the shorter training here.
+    The layout is that of the published evaluations' classifiers, but wider, and normalised instead of regularised by
+    heavy dropout: it learns digits over photographs in seconds, where theirs stays below 0.95 in that time.
     """
 
     def __init__(self, shape: tuple[int, ...], classes: int) -> None:
         channels, height, width = shape
         super().__init__(
-            nn.Conv2d(channels, 10, 4, stride=2, padding=1),
-            nn.Dropout2d(DROPOUT),
+            nn.Conv2d(channels, 16, 4, stride=2, padding=1),
+            nn.BatchNorm2d(16),
             nn.ReLU(),
-            nn.Conv2d(10, 20, 4, stride=2, padding=1),
-            nn.Dropout2d(DROPOUT),
+            nn.Conv2d(16, 32, 4, stride=2, padding=1),
+            nn.BatchNorm2d(32),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(20 * (height // 4) * (width // 4), 128),
-            nn.Dropout(DROPOUT),
+            nn.Linear(32 * (height // 4) * (width // 4), 128),
+            nn.BatchNorm1d(128),
             nn.ReLU(),
+            nn.Dropout(0.1),
             nn.Linear(128, classes),
         )
 
@@ -67,7 +70,7 @@ class Classifiers:
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Small random rotations, scalings, shears and shifts, which a few thousand digits need: [N, C, H, W]."""
+    """Small random rotations, scalings, shears and shifts of images [N, C, H, W]."""
 
     def uniform(limit: float, *shape: int) -> Tensor:
         draw = torch.rand(len(images), *shape, generator=generator, device=images.device)
@@ -80,18 +83,21 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
-def train_classifier(split: Split, modality: str, shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
-    """Cross-entropy with Adam under a one-cycle learning rate, on augmented images. Returned in eval mode."""
-    device = split.labels.device
+def train_classifier(data: Dataset, modality: Modality, seed: int) -> nn.Module:
+    """Cross-entropy with Adam under a one-cycle learning rate, for EPOCHS. Returned in eval mode."""
+    split, device = data.train, data.train.labels.device
+    steps = max(1, round(EPOCHS * len(split) / BATCH))
     generator = torch.Generator(device).manual_seed(seed)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        network = DigitClassifier(shape, classes).to(device)
+        network = DigitClassifier(modality.shape, data.classes).to(device)
         optimiser = torch.optim.Adam(network.parameters(), fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_LR, STEPS)
-        for _ in range(STEPS):
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_LR, steps)
+        for _ in range(steps):
             rows = torch.randint(len(split), (BATCH,), generator=generator, device=device)
-            images = augment(split.items[modality][rows].float() / 255, generator)
+            images = split.items[modality.name][rows].float() / 255
+            if data.few_items:
+                images = augment(images, generator)
             loss = F.cross_entropy(network(images), split.labels[rows])
             optimiser.zero_grad()
             loss.backward()
@@ -122,7 +128,7 @@ def classifiers(data: Dataset, report: Callable[[str], None] = log.info) -> Clas
         report(f"training {len(data.modalities)} classifiers on {data.name} ({data.source}), once for these data")
         trained, accuracies = {}, {}
         for seed, m in enumerate(data.modalities):
-            trained[m.name] = train_classifier(data.train, m.name, m.shape, data.classes, seed)
+            trained[m.name] = train_classifier(data, m, seed)
             accuracies[m.name] = accuracy(trained[m.name], data.test, m.name)
             report(f"classifier {m.name}: test accuracy {accuracies[m.name]:.4f}")
         with new_directory(path) as folder:

@@ -39,6 +39,8 @@ class Dataset:
         fingerprint: SHA-256 over every array, so that two results are on the same data iff it is equal.
         modalities: specs, in the order of the tables' rows.
         classes: number of labels.
+        few_items: whether the training tuples repeat few distinct items, so that classifiers need augmentation. Where
+            items are many it only costs: it moves a photograph's background too.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Dataset:
     classes: int
     train: Split
     test: Split
+    few_items: bool = False
 
     def to(self, device: torch.device | str) -> Dataset:
         return replace(self, train=self.train.to(device), test=self.test.to(device))

@@ -75,7 +75,7 @@ def load(source: str, data_root: Path) -> Dataset:
         Split({name: tensors[f"{split}-{name}"] for name in MODALITY_NAMES}, tensors[f"{split}-labels"])
         for split in SPLITS
     )
-    return Dataset(NAME, source, fingerprint, MODALITIES, CLASSES, train, test)
+    return Dataset(NAME, source, fingerprint, MODALITIES, CLASSES, train, test, few_items=source == "bundled")
 
 
 def contact_sheet(dataset: Dataset, columns: int = 10) -> Image.Image:

@@ -16,7 +16,8 @@ from tests.conftest import BandClassifier, make_data
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
-    monkeypatch.setattr(module, "STEPS", 30)
+    monkeypatch.setattr(module, "EPOCHS", 10)
+    monkeypatch.setattr(module, "BATCH", 32)
     monkeypatch.setattr(module, "BATCH", 32)
 
 
@@ -112,9 +113,9 @@ def test_two_processes_at_once_train_once(folder, tmp_path):
 import sys
 from bench import classifiers as module
 from tests.conftest import make_data
-module.STEPS, module.BATCH = 10, 32
+module.EPOCHS, module.BATCH = 4, 32
 train, log = module.train_classifier, open({str(tmp_path / "trained")!r}, "a")
-module.train_classifier = lambda *arguments: (print(arguments[1], file=log, flush=True), train(*arguments))[1]
+module.train_classifier = lambda *arguments: (print(arguments[1].name, file=log, flush=True), train(*arguments))[1]
 data = make_data(m=2)
 print("ready", flush=True)
 sys.stdin.readline()
@@ -152,7 +153,7 @@ def test_accuracy_counts_every_row_of_uneven_batches(data):
 def test_training_repeats_and_leaves_the_global_generator_alone(data):
     torch.manual_seed(7)
     state = torch.get_rng_state()
-    one, same, other = (module.train_classifier(data.train, "m0", (3, 28, 28), 4, seed) for seed in (0, 0, 1))
+    one, same, other = (module.train_classifier(data, data.modalities[0], seed) for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), state)
     assert equal(Classifiers({"m0": one}, {}), Classifiers({"m0": same}, {}))
     assert not equal(Classifiers({"m0": one}, {}), Classifiers({"m0": other}, {}))
@@ -169,4 +170,4 @@ def test_augmented_images_keep_their_shape_and_range():
 
 
 def test_the_network_has_the_published_size():
-    assert sum(p.numel() for p in DigitClassifier((3, 28, 28), 10).parameters()) == 130_568
+    assert sum(p.numel() for p in DigitClassifier((3, 28, 28), 10).parameters()) == 211_482
