@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from bench.arguments import parse_methods, parse_seeds
+from bench.cli import main
 from bench.errors import UsageError
 from bench.leaderboard import COLUMNS
 from methods import EXTRA, METHODS
@@ -179,31 +180,34 @@ def test_dry_run_writes_nothing(bench, tmp_path):
         (["--device", "abacus"], "not usable here"),
     ],
 )
-def test_bad_usage_is_explained(bench, arguments, message):
+def test_bad_usage_is_explained(capsys, arguments, message):
     options = {"--methods": "mmvae", "--dataset": "polymnist"}
     flags = [part for key, value in options.items() if key not in arguments for part in (key, value)]
-    result = bench("run", *flags, *arguments)
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+    assert main(["run", *flags, *arguments]) == 2
+    assert message in capsys.readouterr().err
 
 
-def test_unknown_dataset_is_explained(bench):
-    result = bench("run", "--methods", "mmvae", "--dataset", "polymnits")
-    assert result.returncode == 2
-    assert "did you mean 'polymnist'" in result.stderr
+def test_unknown_dataset_is_explained(capsys):
+    assert main(["run", "--methods", "mmvae", "--dataset", "polymnits"]) == 2
+    assert "did you mean 'polymnist'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("source", ["official", "rebuilt"])
-def test_missing_data_has_its_own_exit_code(bench, tmp_path, source):
-    result = bench("run", "--methods", "mmvae", "--dataset", "polymnist", "--source", source, "--data-root", tmp_path)
-    assert result.returncode == 3
-    assert str(tmp_path) in result.stderr
+def test_missing_data_has_its_own_exit_code(capsys, tmp_path, source):
+    arguments = ["--methods", "mmvae", "--dataset", "polymnist", "--source", source, "--data-root", str(tmp_path)]
+    assert main(["run", *arguments]) == 3
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_report_without_runs_is_missing_data(tmp_path):
+    assert main(["report", "--out", str(tmp_path)]) == 3
+
+
+def test_a_bad_command_line_ends_the_process_with_its_exit_code(bench):
+    result = bench("run", "--methods", "mmvea", "--dataset", "polymnist")
+    assert result.returncode == 2
+    assert "did you mean 'mmvae'" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-def test_report_without_runs_is_missing_data(bench, tmp_path):
-    assert bench("report", "--out", tmp_path).returncode == 3
 
 
 def test_a_finished_run_is_judged_under_another_prior(smoke, bench, tmp_path):
@@ -218,11 +222,10 @@ def test_a_finished_run_is_judged_under_another_prior(smoke, bench, tmp_path):
     assert "skipped" in bench("evaluate", folder, "--prior", "gmm").stderr
 
 
-def test_priors_and_runs_that_are_not_there_are_explained(bench, tmp_path):
-    wrong = bench("evaluate", tmp_path, "--prior", "gm")
-    assert wrong.returncode == 2
-    assert "did you mean 'gmm'" in wrong.stderr
-    assert bench("evaluate", tmp_path, "--prior", "all").returncode == 3
+def test_priors_and_runs_that_are_not_there_are_explained(capsys, tmp_path):
+    assert main(["evaluate", str(tmp_path), "--prior", "gm"]) == 2
+    assert "did you mean 'gmm'" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path), "--prior", "all"]) == 3
 
 
 def test_help_and_lists_do_not_import_torch(bench):
