@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from bench.config import RunConfig, resolve
@@ -89,3 +93,29 @@ def write_prior(run: Path, prior: str, joint: float, n: int = 1000) -> None:
     (run / "priors").mkdir(exist_ok=True)
     measures = metrics(joint, 0.0, n)["measures"]
     (run / "priors" / f"{prior}.json").write_text(json.dumps({"prior": prior, "measures": measures}))
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """One cache for the commands of all test processes: data and classifiers are made once."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return {**os.environ, "BENCH_CACHE": str(shared / "bench-cache"), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+
+
+@pytest.fixture(scope="session")
+def bench(environment, tmp_path_factory):
+    """Runs `python -m bench ARGUMENTS` in an empty folder."""
+    folder = tmp_path_factory.mktemp("folder")
+
+    def run(*arguments, **options):
+        command = [sys.executable, "-W", "error", "-m", "bench", *map(str, arguments)]
+        env = {**environment, "PYTHONPATH": str(Path(__file__).parents[2])}
+        return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, **options)
+
+    return run
+
+
+def run_folder(out, method, seed=0):
+    (path,) = out.glob(f"runs/polymnist/{method}/smoke-*/seed-{seed}")
+    return path

@@ -1,14 +1,10 @@
 """The command line, as a user meets it: subprocesses, exit codes, and what they leave behind."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,6 +15,7 @@ from bench.cli import main
 from bench.errors import UsageError
 from bench.leaderboard import COLUMNS
 from methods import EXTRA, METHODS
+from tests.bench.conftest import run_folder
 
 ALL = [name for name in METHODS if name not in EXTRA]
 
@@ -29,34 +26,10 @@ def picture_size(path):
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory):
-    """One cache for all commands: data and classifiers are made once."""
-    return {**os.environ, "BENCH_CACHE": str(tmp_path_factory.mktemp("cache")), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
-
-
-@pytest.fixture(scope="session")
-def bench(environment, tmp_path_factory):
-    """Runs `python -m bench ARGUMENTS` in an empty folder."""
-    folder = tmp_path_factory.mktemp("folder")
-
-    def run(*arguments, **options):
-        command = [sys.executable, "-W", "error", "-m", "bench", *map(str, arguments)]
-        env = {**environment, "PYTHONPATH": str(Path(__file__).parents[2])}
-        return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, **options)
-
-    return run
-
-
-@pytest.fixture(scope="session")
 def smoke(bench, tmp_path_factory):
     """The README's command, with the smallest preset: (its result, its output folder)."""
     out = tmp_path_factory.mktemp("smoke") / "out"
     return bench("run", "--methods", "all", "--dataset", "polymnist", "--preset", "smoke", "--out", out), out
-
-
-def run_folder(out, method, seed=0):
-    (path,) = out.glob(f"runs/polymnist/{method}/smoke-*/seed-{seed}")
-    return path
 
 
 def test_all_methods_run_from_one_command(smoke):
@@ -109,51 +82,6 @@ def test_report_is_rebuilt_from_the_runs(smoke, bench):
     assert result.returncode == 0, result.stderr
     assert (out / "leaderboard.csv").read_text() == before
     assert len(list(out.glob("figures/*.png"))) == 3
-
-
-def test_a_failing_run_leaves_the_others_alone(smoke, bench, tmp_path):
-    arguments = ["--methods", "ebm-base,mmvae", "--dataset", "polymnist", "--preset", "smoke", "--out", tmp_path]
-    result = bench(
-        "run", *arguments, "--set", "prior.step_size=1e20", "--set", "prior.start=0", "--set", "trainer.batch_size=1024"
-    )
-    assert result.returncode == 1
-    assert "does not apply to mmvae" in result.stderr
-    status = json.loads((run_folder(tmp_path, "ebm-base") / "status.json").read_text())
-    assert status["state"] == "failed"
-    assert status["error"]["kind"] == "diverged"
-    assert not (run_folder(tmp_path, "ebm-base") / "metrics.json").exists()
-    assert (run_folder(tmp_path, "mmvae") / "metrics.json").exists()
-    assert "diverged" in (tmp_path / "leaderboard.md").read_text()
-
-
-def test_ctrl_c_saves_the_state_and_the_same_command_goes_on(smoke, environment, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "bench",
-        "run",
-        "--methods",
-        "mmvae",
-        "--dataset",
-        "polymnist",
-        "--preset",
-        "smoke",
-    ]
-    command += ["--out", str(tmp_path), "--set", "trainer.epochs=3"]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/*/*/*/*/history.csv")):  # the first epoch is over
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
-    status = json.loads((run_folder(tmp_path, "mmvae") / "status.json").read_text())
-    assert status["state"] == "interrupted"
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
-    assert len(pd.read_csv(run_folder(tmp_path, "mmvae") / "history.csv")) == 3
 
 
 def test_dry_run_writes_nothing(bench, tmp_path):
