@@ -1,0 +1,69 @@
+"""`bench data`: fetch, show or check a dataset."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.commands import Subparsers
+from bench.commands.options import add_data_root_option, add_source_option
+from bench.datasets import DATASETS
+
+
+def add(commands: Subparsers) -> None:
+    data = commands.add_parser("data", help="fetch, show or check a dataset")
+    actions = data.add_subparsers(required=True, metavar="ACTION")
+    for name, command, text in (
+        ("fetch", fetch_command, "download the official data into the data root"),
+        ("show", show_command, "write a contact sheet: one modality a row, one class a column"),
+        ("check", check_command, "load (building it if need be) and describe the data"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("dataset", choices=list(DATASETS))
+        add_data_root_option(action)
+        if name != "fetch":
+            add_source_option(action)
+        if name == "show":
+            action.add_argument("--picture", type=Path, default=Path("contact-sheet.png"), help="file to write")
+        action.set_defaults(command=command)
+
+
+def fetch_command(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+
+    from bench.datasets import dataset_module
+
+    with Progress(
+        *Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)
+    ) as bar:
+        task = bar.add_task(f"fetching {options.dataset}", total=None)
+        path = dataset_module(options.dataset).fetch(
+            options.data_root, report=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    print(path)
+    return 0
+
+
+def show_command(options: argparse.Namespace) -> int:
+    from bench.datasets import dataset_module
+    from bench.figures import save_picture
+
+    module = dataset_module(options.dataset)
+    data = module.load(options.source, options.data_root)
+    save_picture(options.picture, module.contact_sheet(data))
+    print(options.picture)
+    return 0
+
+
+def check_command(options: argparse.Namespace) -> int:
+    from bench.datasets import dataset_module
+
+    data = dataset_module(options.dataset).load(options.source, options.data_root)
+    print(f"{data.name}: source {data.source}, fingerprint {data.fingerprint}")
+    print(f"{len(data.train)} training and {len(data.test)} test tuples, {data.classes} classes")
+    for modality in data.modalities:
+        print(
+            f"{modality.name}: {modality.kind} {'×'.join(map(str, modality.shape))}, {modality.likelihood} likelihood"
+        )
+    return 0
