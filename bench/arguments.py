@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError, unknown
+from evaluators import EVALUATORS
 from methods import EXTRA, FITTED_PRIORS, METHODS
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ def parse_methods(text: str) -> list[str]:
 def parse_priors(text: str) -> list[str]:
     """Names, or all: each fitted prior once, in the order given. Raises UsageError for an unknown name."""
     return _names("--prior", "prior", text, list(FITTED_PRIORS), list(FITTED_PRIORS))
+
+
+def parse_evaluators(text: str) -> list[str]:
+    """Names, or all but fid, which needs a file. Raises UsageError for an unknown name."""
+    everything = [name for name in EVALUATORS if name != "fid"]
+    return _names("--evaluators", "evaluator", text, list(EVALUATORS), everything)
 
 
 def _names(option: str, what: str, text: str, known: list[str], everything: list[str]) -> list[str]:

@@ -1,8 +1,9 @@
-"""Finished runs under other priors: encoders and decoders stay as they are, and only where z comes from changes.
+"""Finished runs, judged again without training: by further measures, or under other priors.
 
-A prior is fitted to the training split's aggregate posterior and judged by the joint coherence of its samples. What it
-is judged against is in the run already: samples of p0 are the floor, and the aggregate posterior of held-out tuples is
-the ceiling for any prior on these decoders.
+Under another prior encoders and decoders stay as they are, and only where z comes from changes. A prior is fitted to
+the training split's aggregate posterior and judged by its samples. What it is judged against is in the run already:
+samples of p0 are the floor, and the aggregate posterior of held-out tuples is the ceiling for any prior on these
+decoders.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from bench.classifiers import Classifiers
 from bench.config import restore
 from bench.datasets.base import Dataset
 from bench.errors import BenchError, DataMissing
-from bench.runner import Run, build_method, check_same_data, evaluation_context, plain, plain_measures
+from bench.runner import Run, build_method, check_same_data, evaluation_context, judge_by, plain
 from bench.store import exclusive, read_json, write_json
 from bench.training import load_model
-from evaluators import evaluator
+from evaluators import OF_PRIOR
 from methods import fitted_prior_class
 from methods.base import Method, Streams
 
@@ -48,6 +49,44 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
     return list(found.values())
 
 
+def add_measures(
+    run: Run,
+    evaluators: Sequence[str],
+    data: Dataset,
+    judge: Classifiers,
+    report: Callable[[str], None],
+    *,
+    inception: Path | None = None,
+    force: bool = False,
+) -> None:
+    """Writes what each evaluator measures to measures/<evaluator>.json, unless the run has it; metrics.json stays.
+
+    Raises:
+        BenchError: the run was made on other data, its checkpoint cannot be read, or an evaluator cannot judge it.
+    """
+    check_same_data(run, data)
+    with exclusive(run.path / "lock"):
+        there = read_json(run.path / "metrics.json")["evaluators"]
+        files = {name: run.path / "measures" / f"{name}.json" for name in evaluators if name not in there}
+        todo = [name for name, file in files.items() if force or not file.exists()]
+        for name in evaluators:
+            if name not in todo:
+                report(f"{run.name}, {name}: skipped")
+        if not todo:
+            return
+        method = trained(run, data)
+        context = evaluation_context(run, method, data, judge, inception)
+        for name in todo:
+            try:
+                measures, seconds = judge_by([name], context)
+            except (ValueError, FloatingPointError) as error:
+                raise BenchError(f"{run.path}: {name}: {error}") from error
+            origin = {"code": provenance.code(), **provenance.environment(data.train.labels.device)}
+            write_json(files[name], {"measures": measures, "seconds": seconds[name], **origin})
+            values = ", ".join(f"{key} {measure['value']:.4g}" for key, measure in measures.items())
+            report(f"{run.name}, {name}: {values}")
+
+
 def evaluate_prior(
     run: Run, prior: str, data: Dataset, judge: Classifiers, report: Callable[[str], None], *, force: bool = False
 ) -> None:
@@ -62,11 +101,16 @@ def evaluate_prior(
         if path.exists() and not force:
             report(f"{run.name}, prior {prior}: skipped")
             return
-        method = build_method(run, data, data.train.labels.device)
-        load_model(run.path / "checkpoint.pt", method)
-        write_json(path, fit_and_measure(run, prior, method, data, judge))
+        write_json(path, fit_and_measure(run, prior, trained(run, data), data, judge))
         value = read_json(path)["measures"]["joint_coherence"]["value"]
         report(f"{run.name}, prior {prior}: joint coherence {value:.3f}")
+
+
+def trained(run: Run, data: Dataset) -> Method:
+    """The run's method with its trained parameters. Raises BenchError if its checkpoint cannot be read."""
+    method = build_method(run, data, data.train.labels.device)
+    load_model(run.path / "checkpoint.pt", method)
+    return method
 
 
 def fit_and_measure(run: Run, prior: str, method: Method, data: Dataset, judge: Classifiers) -> dict[str, Any]:
@@ -77,9 +121,10 @@ def fit_and_measure(run: Run, prior: str, method: Method, data: Dataset, judge: 
     fitted = fitted_prior_class(prior)(z, method.prior, streams)
     fit_seconds = time.perf_counter() - started
     method.prior = fitted
+    measures, _ = judge_by(OF_PRIOR, context)
     return {
         "prior": prior,
-        "measures": plain_measures(evaluator("joint")(context)),
+        "measures": measures,
         "settings": plain(fitted.fitted),
         "samples": len(z),
         "fit_seconds": fit_seconds,

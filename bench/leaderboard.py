@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from bench.measures import further_lines, measures_table
 from bench.statistics import obstacles, student_interval, verdict
 from bench.store import read_json, write_atomic, write_text
 
@@ -91,12 +92,22 @@ def _measures(path: Path) -> dict[str, Any]:
         "joint_coherence_base": measures["joint_coherence_base"]["value"],
         "joint_coherence_aggregate": measures["joint_coherence_aggregate"]["value"],
         "joint_entropy": joint["details"]["entropy"],
+        "measures": measures | _added(path),
         "matrix": cross["details"]["matrix"],
         "modalities": cross["details"]["modalities"],
         "train_seconds": training["seconds"],
         "wall_seconds": metrics["wall_seconds"],
         "samples_per_second": training["samples_per_second"],
         "parameters": training["parameters"],
+    }
+
+
+def _added(path: Path) -> dict[str, Any]:
+    """The measures that `bench evaluate` added to the run."""
+    return {
+        name: measure
+        for file in sorted(path.glob("measures/*.json"))
+        for name, measure in read_json(file)["measures"].items()
     }
 
 
@@ -107,7 +118,8 @@ def _other_priors(path: Path, own: dict[str, Any]) -> list[dict[str, Any]]:
         evaluated = read_json(file)
         joint = evaluated["measures"]["joint_coherence"]
         values = {f"joint_coherence{end}": joint[key] for end, key in _ENDS}
-        rows.append({**own, **values, "joint_entropy": joint["details"]["entropy"], "prior": evaluated["prior"]})
+        values |= {"joint_entropy": joint["details"]["entropy"], "measures": evaluated["measures"]}
+        rows.append({**own, **values, "prior": evaluated["prior"]})
     return rows
 
 
@@ -183,7 +195,7 @@ def _failures(row: dict[str, Any], failed: pd.DataFrame) -> int:
     return int((failed[same] == pd.Series({name: row[name] for name in same})).all(axis=1).sum())
 
 
-def markdown(table: pd.DataFrame, failed: pd.DataFrame) -> str:
+def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> str:
     """The leaderboard for people: one section per (dataset, source, preset), then what failed and why."""
     lines = ["# Leaderboard", ""]
     for (dataset, source, preset), group in table.groupby(["dataset", "source", "preset"], sort=False):
@@ -199,11 +211,16 @@ def markdown(table: pd.DataFrame, failed: pd.DataFrame) -> str:
             *(_markdown_row(row) for row in group[group["prior"] == "own"].to_dict("records")),
             "",
             *_prior_lines(group),
+            *further_lines(_where(runs, dataset=dataset, source=source, preset=preset)),
         ]
     if len(failed):
         lines += ["## Failed", "", "| method | dataset | preset | seed | cause |", "|---|---|---|---|---|"]
         lines += [*(_failed_row(row) for row in failed.to_dict("records")), ""]
     return "\n".join(lines)
+
+
+def _where(runs: pd.DataFrame, **values: Any) -> pd.DataFrame:
+    return runs[(runs[list(values)] == pd.Series(values)).all(axis=1)]
 
 
 def _prior_lines(group: pd.DataFrame) -> list[str]:
@@ -266,9 +283,10 @@ def _failed_row(row: dict[Any, Any]) -> str:
 
 
 def write_leaderboard(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Writes leaderboard.csv and leaderboard.md; returns (leaderboard, finished runs, failed runs)."""
+    """Writes leaderboard.csv, leaderboard.md and measures.csv; returns (leaderboard, finished runs, failed runs)."""
     runs, failed = read_runs(out)
     table = leaderboard(runs, failed)
     write_atomic(out / "leaderboard.csv", lambda file: table.to_csv(file, index=False))
-    write_text(out / "leaderboard.md", markdown(table, failed))
+    write_atomic(out / "measures.csv", lambda file: measures_table(runs).to_csv(file, index=False))
+    write_text(out / "leaderboard.md", markdown(table, runs, failed))
     return table, runs, failed

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,10 +26,10 @@ from bench.datasets.base import Dataset
 from bench.errors import BenchError
 from bench.store import exclusive, read_json, write_atomic, write_json, write_text
 from bench.training import Diverged, Interrupted, Progress, State, train
-from evaluators import EVALUATORS, evaluator
+from evaluators import DEFAULT, evaluator
 from evaluators.base import Context, Measure
 from methods import method_class
-from methods.base import Method, Streams
+from methods.base import Method
 
 Outcome = Literal["done", "skipped", "failed", "interrupted"]
 
@@ -149,25 +149,43 @@ def build_method(run: Run, data: Dataset, device: torch.device) -> Method:
 
 
 def evaluate(run: Run, method: Method, data: Dataset, judge: Classifiers) -> dict[str, Any]:
-    """Every evaluator's measures as plain values, and the sample pictures, written beside them."""
+    """The default evaluators' measures as plain values, and the sample pictures, written beside them."""
     context = evaluation_context(run, method, data, judge)
-    measures = {name: measure for key in EVALUATORS for name, measure in evaluator(key)(context).items()}
+    measures, seconds = judge_by(DEFAULT, context)
     figures.save_samples(run.path, method, data, seed=run.seed)
-    return {"measures": plain_measures(measures)}
+    return {"measures": measures, "evaluators": seconds}
 
 
-def evaluation_context(run: Run, method: Method, data: Dataset, judge: Classifiers) -> Context:
+def judge_by(evaluators: Sequence[str], context: Context) -> tuple[dict[str, Any], dict[str, float]]:
+    """All measures of the evaluators as plain values, and the seconds that each evaluator took.
+
+    What several evaluators need, such as the judged images, counts for the first of them.
+    """
+    measures: dict[str, Any] = {}
+    seconds = {}
+    for name in evaluators:
+        started = time.perf_counter()
+        measures |= plain_measures(evaluator(name)(context))
+        seconds[name] = round(time.perf_counter() - started, 3)
+    return measures, seconds
+
+
+def evaluation_context(
+    run: Run, method: Method, data: Dataset, judge: Classifiers, inception: Path | None = None
+) -> Context:
     """What the evaluators see of a run; the method is put in eval mode."""
     return Context(
         method=method.eval(),
+        train=data.train.items,
+        train_labels=data.train.labels,
         test=data.test.items,
         labels=data.test.labels,
         judge=judge,
-        # Apart from the training streams of every seed, and the same for every method.
-        streams=Streams(1_000_000 + run.seed, data.test.labels.device),
+        seed=run.seed,
         classes=data.classes,
         samples=run.config.evaluation.samples,
         batch_size=run.config.evaluation.batch_size,
+        inception=inception,
     )
 
 

@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 EVALUATORS: dict[str, str] = {
     "joint": "evaluators.coherence:joint_coherence",
     "cross": "evaluators.coherence:cross_coherence",
+    "subsets": "evaluators.subsets:subset_coherence",
+    "diversity": "evaluators.diversity:diversity",
+    "frechet": "evaluators.frechet:frechet_joint",
+    "frechet-cross": "evaluators.frechet:frechet_cross",
+    "probes": "evaluators.probes:latent_probes",
+    "likelihood": "evaluators.likelihood:log_likelihood",
+    "fid": "evaluators.fid:inception_distance",
 }
+
+# What every run is judged by; the others take minutes, or a file of the user's.
+DEFAULT = ("joint", "cross", "subsets", "diversity", "frechet", "frechet-cross")
+
+# What depends on the prior of z: what a fitted prior is judged by.
+OF_PRIOR = ("joint", "diversity", "frechet")
 
 
 def evaluator(name: str) -> Callable[[Context], dict[str, Measure]]:

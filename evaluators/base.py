@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from methods.base import Latents, Method, Streams
+from methods.base import Method, Streams
 
 
 class Judge(Protocol):
-    """The modality classifiers: images {modality: [N, *shape]} in [0, 1] -> predicted labels {modality: [N]}."""
+    """The modality classifiers, in two halves."""
 
     @property
     def mean_accuracy(self) -> float: ...
 
-    def predict(self, images: dict[str, Tensor]) -> dict[str, Tensor]: ...
+    def features(self, images: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Images {modality: [N, *shape]} in [0, 1], not clamped -> last hidden activations {modality: [N, F]}."""
+
+    def classify(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Those features -> predicted labels {modality: [N]}."""
 
 
 @dataclass(frozen=True)
@@ -46,22 +52,35 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What the classifiers say of N images of each modality."""
+
+    labels: dict[str, Tensor]  # {modality: [N]}
+    features: dict[str, Tensor]  # {modality: [N, F]}; empty where they were not kept
+
+
+@dataclass(frozen=True)
 class Context:
-    """A trained method in eval mode, held-out tuples on its device, the classifiers, and the evaluation's own streams.
+    """A trained method in eval mode, tuples on its device, the classifiers, and the seed of all that is drawn.
 
     Args:
-        test: uint8 items {modality: [N, *shape]} with `labels` [N].
+        train, test: uint8 items {modality: [N, *shape]} with their labels [N].
         samples: number of prior samples; held-out tuples beyond this many are left out as well.
+        inception: a TorchScript file of the Inception network (`evaluators.fid`), where the user has one.
     """
 
     method: Method
+    train: Mapping[str, Tensor]
+    train_labels: Tensor
     test: Mapping[str, Tensor]
     labels: Tensor
     judge: Judge
-    streams: Streams
+    seed: int
     classes: int
     samples: int
     batch_size: int
+    inception: Path | None = None
+    _judged: dict[str | tuple[str, ...], Judged] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def modalities(self) -> list[str]:
@@ -71,24 +90,71 @@ class Context:
     def tuples(self) -> int:
         return min(len(self.labels), self.samples)
 
-    def batches(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        """Held-out batches, float in [0, 1], and their labels: the same random subset, in the same order, each time."""
+    def streams(self, purpose: str) -> Streams:
+        """Streams of the evaluation's seed and the purpose alone, so that no measure shifts another's draws."""
+        return Streams(zlib.crc32(f"{self.seed} {purpose}".encode()), self.labels.device)
+
+    def rows(self) -> Tensor:
+        """The held-out rows that are used: the same random subset, in the same order, each time."""
         # A test split may be sorted by class, so its first rows are no sample of it.
         order = torch.randperm(len(self.labels), generator=torch.Generator().manual_seed(0))[: self.tuples]
-        for rows in order.to(self.labels.device).split(self.batch_size):
+        return order.to(self.labels.device)
+
+    def batches(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+        """Held-out batches, float in [0, 1], and their labels, in the order of `rows`."""
+        for rows in self.rows().split(self.batch_size):
             yield {name: x[rows].float() / 255 for name, x in self.test.items()}, self.labels[rows]
 
-    def predict(self, latents: Latents) -> Tensor:
-        """Labels that the classifiers give the decoded latents: [M, N].
+    def judged(self, source: str | tuple[str, ...]) -> Judged:
+        """What the classifiers say of images from `source`. Each source is decoded and judged once, for all measures.
 
-        Raises FloatingPointError for images that are not finite: every classifier would give NaN the same label, and
-        nonsense would score as coherent.
+        Args:
+            source: "real" held-out tuples; samples of the "prior" or its "base" p0; the "aggregate" posterior, z
+                encoded from held-out tuples with private latents from their prior; or modalities S, from which z is
+                encoded. One modality generates all; several generate those outside S, and their features are not kept.
+
+        Raises:
+            FloatingPointError: decoded images are not finite. Every classifier would give NaN the same label, and
+                nonsense would score as coherent.
         """
-        images = self.method.decode(latents, self.modalities)
-        if broken := [name for name, x in images.items() if not x.isfinite().all()]:
-            raise FloatingPointError(f"decoded images of {', '.join(broken)} are not finite")
-        predicted = self.judge.predict(images)
-        return torch.stack([predicted[name] for name in self.modalities])
+        if source not in self._judged:
+            keep = source in ("real", "prior") or (isinstance(source, tuple) and len(source) == 1)
+            parts = list(self._judge(source, keep))
+            self._judged[source] = Judged(
+                {name: torch.cat([part.labels[name] for part in parts]) for name in parts[0].labels},
+                {name: torch.cat([part.features[name] for part in parts]) for name in parts[0].features},
+            )
+        return self._judged[source]
+
+    @torch.no_grad()
+    def _judge(self, source: str | tuple[str, ...], keep: bool) -> Iterator[Judged]:
+        for images in self.images(source):
+            if broken := [name for name, x in images.items() if not x.isfinite().all()]:
+                raise FloatingPointError(f"decoded images of {', '.join(broken)} are not finite")
+            features = self.judge.features(images)
+            yield Judged(self.judge.classify(features), features if keep else {})
+
+    @torch.no_grad()
+    def images(self, source: str | tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
+        """Batches of the images that `judged` judges: the same ones each time."""
+        method, names = self.method, self.modalities
+        if source in ("prior", "base"):
+            sample = method.sample_prior if source == "prior" else method.sample_base
+            streams = self.streams(source)
+            for start in range(0, self.samples, self.batch_size):
+                yield method.decode(sample(min(self.batch_size, self.samples - start), streams), names)
+            return
+        given = names if isinstance(source, str) else source
+        targets = names if len(given) == 1 or source == "aggregate" else [n for n in names if n not in given]
+        streams = self.streams("+".join(given) if source != "aggregate" else "aggregate")
+        for batch, _ in self.batches():
+            if source == "real":
+                yield batch
+                continue
+            latents = method.infer(batch, given, streams)
+            if source == "aggregate":
+                latents = method.with_private(latents.z, streams)
+            yield method.decode(latents, targets)
 
 
 def wilson(value: float, n: int, z: float = 1.959964) -> tuple[float, float]:

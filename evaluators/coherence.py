@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from evaluators.base import Context, Measure, wilson
-from methods.base import Latents
 
 
 def agreement(predicted: Tensor, classes: int) -> tuple[float, float, list[int]]:
@@ -21,10 +19,8 @@ def agreement(predicted: Tensor, classes: int) -> tuple[float, float, list[int]]
     return coherent, -torch.special.xlogy(p, p).sum().item(), histogram.tolist()
 
 
-def _joint(context: Context, protocol: str, draw: Callable[[], Tensor]) -> Measure:
-    """Joint coherence of the latents' classes; `draw` gives predicted labels [M, N]."""
-    with torch.no_grad():
-        predicted = draw()
+def _joint(context: Context, source: str, protocol: str) -> Measure:
+    predicted = torch.stack(list(context.judged(source).labels.values()))
     m, n = predicted.shape
     value, entropy, histogram = agreement(predicted, context.classes)
     low, high = wilson(value, n)
@@ -42,16 +38,6 @@ def _joint(context: Context, protocol: str, draw: Callable[[], Tensor]) -> Measu
     )
 
 
-def _in_batches(context: Context, sample: Callable[[int], Latents]) -> Callable[[], Tensor]:
-    def draw() -> Tensor:
-        sizes = [
-            min(context.batch_size, context.samples - start) for start in range(0, context.samples, context.batch_size)
-        ]
-        return torch.cat([context.predict(sample(size)) for size in sizes], 1)
-
-    return draw
-
-
 def joint_coherence(context: Context) -> dict[str, Measure]:
     """Share of prior samples whose M decoded modalities all get the same label.
 
@@ -60,39 +46,18 @@ def joint_coherence(context: Context) -> dict[str, Measure]:
     z ~ q(z | X) of held-out tuples, with private latents from their prior. The last is the ceiling for any prior on
     this model's decoders.
     """
-    method, streams = context.method, context.streams
-
-    def aggregate() -> Tensor:
-        predictions = []
-        for batch, _ in context.batches():
-            z = method.infer(batch, context.modalities, streams).z
-            predictions.append(context.predict(method.with_private(z, streams)))
-        return torch.cat(predictions, 1)
-
-    def own(n: int) -> Latents:
-        return method.sample_prior(n, streams)
-
-    def base(n: int) -> Latents:
-        return method.sample_base(n, streams)
-
     return {
-        "joint_coherence": _joint(context, "prior", _in_batches(context, own)),
-        "joint_coherence_base": _joint(context, "base", _in_batches(context, base)),
-        "joint_coherence_aggregate": _joint(context, "aggregate-posterior", aggregate),
+        "joint_coherence": _joint(context, "prior", "prior"),
+        "joint_coherence_base": _joint(context, "base", "base"),
+        "joint_coherence_aggregate": _joint(context, "aggregate", "aggregate-posterior"),
     }
 
 
-@torch.no_grad()
 def cross_coherence(context: Context) -> dict[str, Measure]:
     """Accuracy of the label of x_tgt decoded from one sample z ~ q(z | x_src), averaged over the ordered pairs
     src ≠ tgt. The matrix (rows: source, columns: target) has the self-accuracies on its diagonal."""
-    names, n = context.modalities, context.tuples
-    hits = torch.zeros(len(names), len(names), dtype=torch.float64)
-    for batch, labels in context.batches():
-        for s, source in enumerate(names):
-            predicted = context.predict(context.method.infer(batch, [source], context.streams))
-            hits[s] += (predicted == labels).double().sum(1).cpu()
-    matrix = hits / n
+    names, n, labels = context.modalities, context.tuples, context.labels[context.rows()]
+    matrix = torch.tensor([hits(context.judged((source,)).labels, labels) for source in names], dtype=torch.float64)
     off_diagonal = ~torch.eye(len(names), dtype=torch.bool)
     value = matrix[off_diagonal].mean().item()
     # The pairs of one tuple are not independent: the interval counts tuples, not predictions.
@@ -110,3 +75,8 @@ def cross_coherence(context: Context) -> dict[str, Measure]:
             details={"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()},
         )
     }
+
+
+def hits(predicted: dict[str, Tensor], labels: Tensor) -> list[float]:
+    """Accuracy of each modality's predicted labels [N]."""
+    return [(guess == labels).double().mean().item() for guess in predicted.values()]

@@ -24,11 +24,11 @@ def report_command(options: argparse.Namespace) -> int:
 
 
 def make_report(out: Path) -> None:
-    """leaderboard.csv, leaderboard.md and the figures; the table goes to stdout."""
+    """leaderboard.csv, leaderboard.md, measures.csv and the figures; the table goes to stdout."""
     from bench.figures import save_figures
     from bench.leaderboard import markdown, write_leaderboard
 
     table, runs, failed = write_leaderboard(out)
     if not runs.empty:
         save_figures(out / "figures", table, runs)
-    print(markdown(table, failed))
+    print(markdown(table, runs, failed))

@@ -88,10 +88,20 @@ def metrics(joint: float, cross: float, n: int) -> dict[str, Any]:
     }
 
 
-def write_prior(run: Path, prior: str, joint: float, n: int = 1000) -> None:
-    """The measures of a fitted prior, as `bench evaluate` leaves them beside a run."""
+def write_measures(run: Path, evaluator: str, protocol: str = "a protocol", **values: float) -> None:
+    """Measures that `bench evaluate --evaluators` added."""
+    (run / "measures").mkdir(exist_ok=True)
+    (run / "measures" / f"{evaluator}.json").write_text(json.dumps({"measures": plain_measures(protocol, values)}))
+
+
+def plain_measures(protocol: str, values: dict[str, float]) -> dict[str, Any]:
+    return {name: {"value": value, "protocol": protocol, "n": 10} for name, value in values.items()}
+
+
+def write_prior(run: Path, prior: str, joint: float, n: int = 1000, **further: float) -> None:
+    """The measures of a fitted prior, as `bench evaluate --prior` leaves them beside a run."""
     (run / "priors").mkdir(exist_ok=True)
-    measures = metrics(joint, 0.0, n)["measures"]
+    measures = metrics(joint, 0.0, n)["measures"] | plain_measures("a protocol", further)
     (run / "priors" / f"{prior}.json").write_text(json.dumps({"prior": prior, "measures": measures}))
 
 

@@ -10,8 +10,8 @@ import torch
 
 import bench
 from bench import classifiers as module
-from bench.classifiers import Classifiers, DigitClassifier, accuracy, augment, classifiers
-from tests.conftest import BandClassifier, make_data
+from bench.classifiers import Classifiers, DigitClassifier, accuracy, augment, classifiers, degrade
+from tests.conftest import BandClassifier, make_data, predict
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_they_learn_and_their_accuracy_is_recorded(data):
     assert list(judge.networks) == list(judge.accuracy) == ["m0", "m1"]
     assert min(judge.accuracy.values()) > 0.8
     assert judge.mean_accuracy == pytest.approx(sum(judge.accuracy.values()) / 2)
-    predicted = judge.predict(data.test.batch(slice(None)))
+    predicted = predict(judge, data.test.batch(slice(None)))
     for name, share in judge.accuracy.items():
         assert (predicted[name] == data.test.labels).double().mean().item() == pytest.approx(share)
 
@@ -108,6 +108,16 @@ def test_a_failed_training_leaves_no_cache(data, folder, monkeypatch):
     assert [path.suffix for path in folder.parent.iterdir()] == [".lock"]
 
 
+def test_degraded_images_keep_their_shape_and_half_are_sharp():
+    images = torch.rand(200, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    once, twice = (degrade(images, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(once, twice)
+    assert once.shape == images.shape
+    untouched = (once - images).flatten(1).abs().max(1).values < 1e-6
+    assert 10 < untouched.sum() < 45  # an eighth: none of the three
+    assert once.flatten(1).std(1).mean() < images.flatten(1).std(1).mean()
+
+
 def test_two_processes_at_once_train_once(folder, tmp_path):
     script = f"""
 import sys
@@ -139,7 +149,7 @@ print(module.classifiers(data).accuracy)
 def test_predictions_repeat_and_are_one_label_an_image(data):
     judge = classifiers(data)
     images = data.test.batch(slice(0, 7))
-    one, two = judge.predict(images), judge.predict(images)
+    one, two = predict(judge, images), predict(judge, images)
     assert all(torch.equal(one[name], two[name]) for name in images)
     assert all(labels.shape == (7,) and not labels.is_floating_point() for labels in one.values())
 

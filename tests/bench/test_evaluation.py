@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from bench.errors import BenchError, DataMissing
-from bench.evaluation import aggregate_posterior, evaluate_prior, find_runs
+from bench.evaluation import add_measures, aggregate_posterior, evaluate_prior, find_runs
 from bench.runner import Run, build_method, execute
 from bench.store import read_json
+from evaluators import DEFAULT
 from methods import FITTED_PRIORS
 from methods.base import Streams
 from methods.fitted import FlowPrior, TwoStageEnergyPrior
@@ -57,12 +58,56 @@ def test_a_second_time_is_skipped_unless_forced(run):
 
 
 def test_decoders_and_floor_are_those_of_the_run(run):
-    """The base and the aggregate posterior of a fitted prior's file are the run's own, up to sampling noise."""
+    """The base and the aggregate posterior of a fitted prior's file are the run's own."""
     evaluate(run, "gmm")
     own, other = (read_json(run.path / name)["measures"] for name in ("metrics.json", "priors/gmm.json"))
     for name in ("joint_coherence_base", "joint_coherence_aggregate"):
-        assert other[name]["n"] == own[name]["n"]
-        assert other[name]["value"] == pytest.approx(own[name]["value"], abs=0.5)
+        assert other[name] == own[name]
+    assert {"class_entropy", "fd_joint"} <= set(other)
+    assert "cross_coherence" not in other
+
+
+def judge_again(run, *evaluators, **options):
+    said = []
+    add_measures(run, evaluators, make_data(), band_judge(), said.append, **options)
+    return said
+
+
+def test_further_measures_come_beside_the_run_s_own(run):
+    before = (run.path / "metrics.json").read_bytes()
+    judge_again(run, "probes", "cross")
+    assert (run.path / "metrics.json").read_bytes() == before
+    written = read_json(run.path / "measures" / "probes.json")
+    assert 0 <= written["measures"]["probe_z"]["value"] <= 1
+    assert {"seconds", "code", "versions", "hardware"} <= set(written)
+    assert not (run.path / "measures" / "cross.json").exists()  # the run has it from the start
+
+
+def test_measures_are_added_once_unless_forced(run):
+    judge_again(run, "probes")
+    path = run.path / "measures" / "probes.json"
+    before = path.stat().st_mtime_ns
+    (said,) = judge_again(run, "probes")
+    assert "skipped" in said
+    assert path.stat().st_mtime_ns == before
+    judge_again(run, "probes", force=True)
+    assert path.stat().st_mtime_ns != before
+
+
+def test_an_evaluator_that_cannot_judge_is_an_error_that_names_the_run(run):
+    with pytest.raises(BenchError, match=r"seed-1: fid: .*--inception"):
+        judge_again(run, "fid")
+    assert not (run.path / "measures").exists()
+
+
+def test_a_run_s_default_measures_are_those_of_every_default_evaluator(run):
+    metrics = read_json(run.path / "metrics.json")
+    assert tuple(metrics["evaluators"]) == DEFAULT
+    assert {"joint_coherence", "cross_coherence", "cross_coherence_2", "fd_joint", "fd_cross", "class_entropy"} <= set(
+        metrics["measures"]
+    )
+    one, pairs = metrics["measures"]["cross_coherence_1"], metrics["measures"]["cross_coherence"]
+    assert one["value"] == pytest.approx(pairs["value"])
 
 
 def test_runs_are_found_at_any_level(run):

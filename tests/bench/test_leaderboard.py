@@ -11,13 +11,18 @@ import bench
 from bench.config import resolve
 from bench.leaderboard import COLUMNS, gap_closed, leaderboard, markdown, poster, read_runs, write_leaderboard
 from bench.runner import plain
-from tests.bench.conftest import write_prior, write_run
+from tests.bench.conftest import write_measures, write_prior, write_run
 
 ERROR = {"kind": "diverged", "type": "Diverged", "message": "loss is nan\nin a | b"}
 
 
 def table_of(out):
     return leaderboard(*read_runs(out))
+
+
+def page(out):
+    runs, failed = read_runs(out)
+    return markdown(leaderboard(runs, failed), runs, failed)
 
 
 def test_an_empty_folder_gives_an_empty_table(tmp_path):
@@ -171,7 +176,7 @@ def test_rows_of_the_paper_preset_get_a_verdict(tmp_path):
     table = table_of(tmp_path).set_index("method")
     assert table.loc["mmvae", VERDICTS].tolist() == [pytest.approx(0.018), "reproduced", pytest.approx(-0.244), "below"]
     assert table.loc["mvtcae", VERDICTS].tolist() == [pytest.approx(0.097), "above", pytest.approx(0.009), "reproduced"]
-    text = markdown(table_of(tmp_path), pd.DataFrame())
+    text = page(tmp_path)
     assert "| 0.232 (+0.018) | 0.844 (-0.244) | joint reproduced, cross below |" in text
 
 
@@ -188,7 +193,7 @@ def test_rows_that_do_not_compare_say_why_and_have_a_difference(tmp_path):
     why = "not comparable: bundled data, preset quick"
     assert bundled == [pytest.approx(0.268), why, pytest.approx(-0.244), why]
     assert changed[1::2] == ["not comparable: trainer.epochs=3"] * 2
-    assert f"| 0.232 (+0.268) | 0.844 (-0.244) | {why} |" in markdown(table_of(tmp_path), pd.DataFrame())
+    assert f"| 0.232 (+0.268) | 0.844 (-0.244) | {why} |" in page(tmp_path)
 
 
 def test_without_a_printed_value_there_is_no_verdict(tmp_path):
@@ -209,7 +214,7 @@ def test_markdown_has_every_method_and_section(tmp_path):
     for method in methods:
         write_run(tmp_path, method)
     write_run(tmp_path, "mmvae", dataset="toy", preset="paper", source="rebuilt")
-    text = markdown(*(table_of(tmp_path), pd.DataFrame()))
+    text = page(tmp_path)
     assert all(f"| {method} | 1 | 0.500 [0.470, 0.530] | 0.250 | 0.500 |" in text for method in methods)
     assert "## polymnist, bundled data, preset quick" in text
     assert "## toy, rebuilt data, preset paper" in text
@@ -260,3 +265,38 @@ def test_without_other_priors_there_is_no_table_of_them(tmp_path):
 def test_no_gap_is_not_closed():
     row = {"joint_coherence": 0.5, "joint_coherence_base": 0.5, "joint_coherence_aggregate": 0.5}
     assert math.isnan(gap_closed(row))
+
+
+def test_further_measures_have_a_long_table_and_a_compact_one(tmp_path):
+    for seed, probe in enumerate((0.7, 0.9)):
+        run = write_run(tmp_path, seed=seed)
+        write_measures(run, "probes", probe_z=probe)
+    write_measures(write_run(tmp_path, "mopoe"), "diversity", class_entropy=2.25)
+    _, runs, _ = write_leaderboard(tmp_path)
+    table = pd.read_csv(tmp_path / "measures.csv")
+    probes = table[table["measure"] == "probe_z"]
+    assert probes[["method", "seed", "value", "protocol", "n"]].values.tolist() == [
+        ["mmvae", 0, 0.7, "a protocol", 10],
+        ["mmvae", 1, 0.9, "a protocol", 10],
+    ]
+    assert len(table) == 3 * 4 + 3  # each run's own four, and the added ones
+    text = page(tmp_path)
+    assert "| method | config | prior | probe_z | class_entropy |" in text
+    assert "| mmvae | 0123abcd | own | 0.8 |  |" in text
+    assert "| mopoe | 0123abcd | own |  | 2.25 |" in text
+    assert len(runs) == 3
+
+
+def test_measures_of_different_protocols_are_not_averaged(tmp_path):
+    for seed, protocol in enumerate(("one", "two")):
+        write_measures(write_run(tmp_path, seed=seed), "probes", protocol=protocol, probe_z=0.5 + seed)
+    assert "| mmvae | 0123abcd | own | 0.5 | 1.5 |" in page(tmp_path)
+
+
+def test_measures_under_a_fitted_prior_have_their_own_line(tmp_path):
+    run = write_run(tmp_path)
+    write_measures(run, "diversity", class_entropy=1.0)
+    write_prior(run, "gmm", 0.8, class_entropy=2.0)
+    text = page(tmp_path)
+    assert "| mmvae | 0123abcd | own | 1 |" in text
+    assert "| mmvae | 0123abcd | gmm | 2 |" in text

@@ -5,53 +5,10 @@ import math
 import pytest
 import torch
 
-from evaluators.base import Context, wilson
+from evaluators.base import wilson
 from evaluators.coherence import agreement, cross_coherence, joint_coherence
-from methods.base import Latents, Method, Streams
-from tests.conftest import band_judge, make_data, make_method
-
-CLASSES = 4
-
-
-class Oracle(Method):
-    """Knows the test images: z is a row's number, and decoding returns that row's true images."""
-
-    def __init__(self, data, draw=None):
-        super().__init__(None, data.modalities)
-        self.data, self.draw = data, draw
-
-    def loss(self, batch, streams, progress=1.0):
-        raise NotImplementedError
-
-    def infer(self, batch, given, streams):
-        x = batch[given[0]]
-        rows = [
-            (self.data.test.items[given[0]].float() / 255 == image).flatten(1).all(1).nonzero()[0, 0] for image in x
-        ]
-        return Latents(torch.stack(rows).float()[:, None])
-
-    def decode(self, latents, names):
-        rows = latents.z[:, 0].long()
-        return {name: self.data.test.items[name][rows].float() / 255 for name in names}
-
-    def sample_prior(self, n, streams):
-        return Latents(torch.zeros(n, 1))
-
-    def sample_base(self, n, streams):
-        return Latents(torch.randint(len(self.data.test), (n, 1), generator=streams.noise).float())
-
-
-def context(method, data, samples=40, judge=None, batch_size=16):
-    return Context(
-        method=method,
-        test=data.test.items,
-        labels=data.test.labels,
-        judge=judge or band_judge(),
-        streams=Streams(0),
-        classes=CLASSES,
-        samples=samples,
-        batch_size=batch_size,
-    )
+from tests.conftest import band_judge, make_data, make_method, predict
+from tests.evaluators.oracle import CLASSES, Oracle, context
 
 
 class NoisyJudge:
@@ -59,11 +16,14 @@ class NoisyJudge:
 
     mean_accuracy = 0.75
 
-    def predict(self, images):
-        labels = band_judge().predict(images)
+    def features(self, images):
+        return band_judge().features(images)
+
+    def classify(self, features):
+        labels = band_judge().classify(features)
         return {
-            name: (y + (x.mean((1, 2, 3)) * 1e5).long().remainder(4).eq(0)) % CLASSES
-            for (name, x), y in zip(images.items(), labels.values(), strict=True)
+            name: (y + (x.mean(1) * 1e5).long().remainder(4).eq(0)) % CLASSES
+            for (name, x), y in zip(features.items(), labels.values(), strict=True)
         }
 
 
@@ -71,7 +31,7 @@ class NoisyJudge:
 def test_oracle_has_the_classifiers_accuracy_as_cross_coherence(judge):
     data = make_data()
     measure = cross_coherence(context(Oracle(data), data, judge=judge))["cross_coherence"]
-    predicted = judge.predict(data.test.batch(slice(None)))
+    predicted = predict(judge, data.test.batch(slice(None)))
     accuracy = {name: (y == data.test.labels).double().mean().item() for name, y in predicted.items()}
     for row in measure.details["matrix"]:
         assert row == pytest.approx(list(accuracy.values()))
@@ -144,3 +104,24 @@ def test_images_that_are_not_finite_are_no_result():
     for evaluator in (joint_coherence, cross_coherence):
         with pytest.raises(FloatingPointError, match="m1 are not finite"):
             evaluator(context(method, data))
+
+
+def test_a_measure_does_not_depend_on_which_were_asked_before():
+    data, method = make_data(), make_method("ebm-generalized").eval()
+    alone = cross_coherence(context(method, data))
+    shared = context(method, data)
+    joint_coherence(shared)
+    assert cross_coherence(shared) == alone
+    assert cross_coherence(context(method, data, seed=1)) != alone
+
+
+def test_each_source_is_decoded_once_for_all_measures():
+    data, method = make_data(), make_method("mmvae").eval()
+    calls = []
+    decode = method.decode
+    method.decode = lambda latents, names: calls.append(len(latents)) or decode(latents, names)
+    shared = context(method, data, samples=40, batch_size=40)
+    for _ in range(2):
+        cross_coherence(shared)
+        joint_coherence(shared)
+    assert calls == [40] * (3 + 3)  # three sources; prior, base and aggregate posterior

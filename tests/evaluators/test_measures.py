@@ -1,0 +1,166 @@
+"""Measures besides coherence, on models and features whose answer is known."""
+
+import math
+
+import pytest
+import torch
+
+from evaluators.coherence import cross_coherence
+from evaluators.diversity import class_entropy, diversity, within_class_variance
+from evaluators.fid import inception_distance
+from evaluators.frechet import Moments, frechet, frechet_cross, frechet_joint
+from evaluators.probes import latent_probes
+from evaluators.subsets import subset_coherence
+from methods.base import Latents
+from tests.conftest import make_data, make_method
+from tests.evaluators.oracle import CLASSES, Oracle, context
+
+
+class FirstModalityLies(Oracle):
+    """Right if anything but m0 is given; from m0 alone it decodes row 0."""
+
+    def infer(self, batch, given, streams):
+        latents = super().infer(batch, given, streams)
+        return Latents(torch.zeros_like(latents.z)) if list(given) == ["m0"] else latents
+
+
+def test_one_given_modality_is_the_pairwise_cross_coherence():
+    data, method = make_data(), make_method("mopoe").eval()
+    shared = context(method, data)
+    assert subset_coherence(shared)["cross_coherence_1"].value == pytest.approx(
+        cross_coherence(shared)["cross_coherence"].value
+    )
+
+
+def test_coherence_by_subset():
+    data = make_data()
+    measures = subset_coherence(context(FirstModalityLies(data), data))
+    assert list(measures) == ["cross_coherence_1", "cross_coherence_2"]
+    one, two = measures.values()
+    assert set(two.details["accuracy"]) == {"m0+m1", "m0+m2", "m1+m2"}
+    assert list(two.details["accuracy"]["m0+m2"]) == ["m1"]
+    assert two.value == 1.0
+    # Row 0 is one class of four: of the six pairs, the two from m0 are right for a quarter of the tuples.
+    assert one.details["accuracy"]["m0"] == {"m1": 0.25, "m2": 0.25}
+    assert one.value == pytest.approx((2 * 0.25 + 4) / 6)
+
+
+def gaussian(n, mean, std, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    mean, std = torch.tensor(mean), torch.tensor(std)
+    return mean + std * torch.randn(n, len(mean), generator=generator)
+
+
+def test_moments_do_not_depend_on_the_batches():
+    x = gaussian(1000, [1.0, -2.0, 30.0], [1.0, 0.1, 3.0])
+    parts = Moments.of(x[:300]) + Moments.of(x[300:])
+    assert torch.allclose(parts.mean, x.double().mean(0))
+    assert torch.allclose(parts.covariance, torch.cov(x.double().T))
+
+
+def test_the_frechet_distance_of_equal_features_is_zero():
+    x = gaussian(2000, [0.0] * 8, [1.0] * 8)
+    assert frechet(Moments.of(x), Moments.of(x)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_frechet_distance_of_gaussians_is_their_closed_form():
+    """|μ_a − μ_b|² + Σ_d (σ_a − σ_b)² for diagonal covariances; 9 + 1 + 4 here."""
+    a, b = gaussian(200_000, [3.0, 0.0], [1.0, 1.0]), gaussian(200_000, [0.0, 0.0], [2.0, 3.0], seed=1)
+    assert frechet(Moments.of(a), Moments.of(b)) == pytest.approx(14, rel=0.02)
+    assert frechet(Moments.of(b), Moments.of(a)) == pytest.approx(frechet(Moments.of(a), Moments.of(b)))
+
+
+def test_the_frechet_distance_takes_a_singular_covariance():
+    """Features that are constant, as those behind a rectifier can be."""
+    x, y = torch.zeros(50, 4), torch.ones(50, 4)
+    assert frechet(Moments.of(x), Moments.of(y)) == pytest.approx(4)
+
+
+def test_real_images_have_frechet_distance_zero_and_one_template_has_not():
+    data = make_data()
+    cross = frechet_cross(context(Oracle(data), data))["fd_cross"]
+    assert cross.value == pytest.approx(0, abs=1e-9)
+    assert len(cross.details["matrix"]) == 3
+    joint = frechet_joint(context(Oracle(data), data))["fd_joint"]  # its prior draws row 0 alone
+    assert joint.value > 0.01
+    assert "classifier features" in joint.protocol
+
+
+class Channels(torch.nn.Module):
+    """Stands for an Inception network: the mean of each channel of 8-bit images."""
+
+    def forward(self, x: torch.Tensor, return_features: bool = False) -> torch.Tensor:
+        if not return_features or x.dtype != torch.uint8:
+            return torch.full((x.shape[0], 3), torch.nan)
+        return x.float().mean((2, 3))
+
+
+@pytest.fixture
+def network(tmp_path):
+    path = tmp_path / "network.pt"
+    torch.jit.save(torch.jit.script(Channels()), str(path))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_fid_uses_the_given_network_on_8_bit_images(network):
+    data = make_data()
+    measures = inception_distance(context(Oracle(data), data, inception=network))
+    assert measures["fid_cross"].value == pytest.approx(0, abs=1e-6)
+    row, images = data.test.items["m0"][0].float().mean((1, 2)), data.test.items["m0"].float().mean((2, 3))
+    moments = Moments.of(images)
+    # The prior draws row 0 alone: its covariance is 0.
+    expected = (row - moments.mean).square().sum() + moments.covariance.trace()
+    assert measures["fid_joint"].details["modalities"]["m0"] == pytest.approx(expected.item(), rel=1e-6)
+    assert "Inception" in measures["fid_joint"].protocol
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_file_that_is_no_network_is_named(tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"nonsense")
+    data = make_data()
+    with pytest.raises(ValueError, match=r"weights.pt is no TorchScript"):
+        inception_distance(context(Oracle(data), data, inception=tmp_path / "weights.pt"))
+
+
+def test_diversity_of_one_template_and_of_real_images():
+    data = make_data()
+
+    class DrawsTestRows(Oracle):
+        def sample_prior(self, n, streams):
+            return Latents(torch.arange(n).float()[:, None])
+
+    poor, rich = (diversity(context(model(data), data, batch_size=40)) for model in (Oracle, DrawsTestRows))
+    assert poor["class_entropy"].value == 0
+    assert poor["within_class_variance"].value == pytest.approx(0, abs=1e-9)
+    assert rich["class_entropy"].value == pytest.approx(math.log(CLASSES))
+    assert rich["within_class_variance"].value == pytest.approx(1)
+
+
+def test_within_class_variance_is_the_trace_of_the_pooled_covariance():
+    features = torch.tensor([[0.0, 1.0], [2.0, 1.0], [10.0, 0.0], [10.0, 6.0]])
+    # Class 0: deviations (∓1, 0); class 2: (0, ∓3). Mean square: (1 + 1 + 9 + 9) / 4.
+    assert within_class_variance(features, torch.tensor([0, 0, 2, 2]), 4) == pytest.approx(5)
+    assert class_entropy(torch.tensor([0, 0, 2, 2]), 4) == pytest.approx(math.log(2))
+
+
+class KnowsTheClass(Oracle):
+    """z shows the class, w is noise."""
+
+    def infer(self, batch, given, streams):
+        bands = batch[given[0]].unflatten(2, (CLASSES, 7)).mean((1, 3, 4))
+        w = torch.randn(len(bands), 2, generator=streams.noise)
+        return Latents(bands, dict.fromkeys(self.modalities, w))
+
+
+def test_probes_find_the_class_in_z_and_not_in_w():
+    data = make_data(train=200)
+    measures = latent_probes(context(KnowsTheClass(data), data))
+    assert measures["probe_z"].value == 1.0
+    assert measures["probe_w"].value < 0.6
+    assert measures["probe_z"].chance == 1 / CLASSES
+    assert set(measures["probe_w"].details["modalities"]) == {"m0", "m1", "m2"}
+
+
+def test_a_method_without_private_latents_has_no_probe_of_them():
+    assert list(latent_probes(context(make_method("mvae").eval(), make_data()))) == ["probe_z"]
