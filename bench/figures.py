@@ -83,6 +83,8 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
             "cross-coherence": matrix_figure(own_runs, title),
             "training": training_figure(own_runs, title),
         }
+        if any("cross_coherence_2" in measures for measures in own_runs["measures"]):
+            figures["subsets"] = subset_figure(own_runs, title)
         if len(own) < len(group):
             figures["priors"] = prior_figure(group, title)
         for name, figure in figures.items():
@@ -151,6 +153,24 @@ def matrix_figure(runs: pd.DataFrame, title: str) -> Figure:
         axis.set(title=label, xlabel="target", ylabel="source")
     figure.suptitle(f"Cross coherence: {title}", y=1.03)
     figure.tight_layout()
+    return figure
+
+
+def subset_figure(runs: pd.DataFrame, title: str) -> Figure:
+    """Cross coherence by the number of given modalities, mean over seeds: what is gained by seeing more."""
+    figure, axes = plt.subplots(figsize=(7, 5))
+    points = [
+        {"method": label, "given": int(name.rpartition("_")[2]), "value": measure["value"]}
+        for label, measures in zip(labels_of(runs), runs["measures"])
+        for name, measure in measures.items()
+        if name.startswith("cross_coherence_")
+    ]
+    frame = pd.DataFrame(points)
+    # Markers differ as well: mixtures lie on one another.
+    sns.lineplot(frame, x="given", y="value", hue="method", style="method", markers=True, dashes=False, ax=axes)
+    axes.set(ylim=(0, 1), xlabel="given modalities", ylabel="cross coherence", title=title)
+    axes.set_xticks(sorted(frame["given"].unique()))
+    axes.legend(**BESIDE)
     return figure
 
 

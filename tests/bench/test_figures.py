@@ -3,9 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.figures import GAP, beside, grid, prior_figure, save_figures, save_picture, save_samples
+from bench.figures import GAP, beside, grid, prior_figure, save_figures, save_picture, save_samples, subset_figure
 from bench.leaderboard import leaderboard, read_runs
-from tests.bench.conftest import write_prior, write_run
+from tests.bench.conftest import write_measures, write_prior, write_run
 from tests.conftest import make_data, make_method
 
 
@@ -121,3 +121,14 @@ def test_other_priors_have_a_figure_of_their_own(tmp_path):
     axes = prior_figure(leaderboard(runs, failed), "title").axes[0]
     assert {text.get_text() for text in axes.get_legend().get_texts()} >= {"own prior", "gmm prior"}
     assert [label.get_text() for label in axes.get_xticklabels()] == ["ebm-base", "mmvae"]
+
+
+def test_coherence_by_number_of_given_modalities_has_a_line_per_method(tmp_path):
+    for method, rise in (("mmvae", 0.0), ("mopoe", 0.1)):
+        write_measures(write_run(tmp_path, method), "subsets", cross_coherence_1=0.5, cross_coherence_2=0.5 + rise)
+    runs, failed = read_runs(tmp_path)
+    (axes,) = subset_figure(runs, "title").axes
+    lines = [line.get_ydata().tolist() for line in axes.lines if len(line.get_ydata())]
+    assert lines[:2] == [[0.5, 0.5], [0.5, 0.6]]
+    written = [path.name for path in save_figures(tmp_path / "figures", leaderboard(runs, failed), runs)]
+    assert "polymnist-bundled-quick-subsets.png" in written
