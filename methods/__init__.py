@@ -25,6 +25,7 @@ METHODS: dict[str, str] = {
 # Priors that can be fitted to a trained model (`methods.fitted`).
 FITTED_PRIORS: dict[str, str] = {
     "gmm": "methods.fitted:MixturePrior",
+    "gmm-50": "methods.fitted:WideMixturePrior",
     "ebm": "methods.fitted:TwoStageEnergyPrior",
     "flow": "methods.fitted:FlowPrior",
 }
