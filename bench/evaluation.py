@@ -79,7 +79,7 @@ def add_measures(
         for name in todo:
             try:
                 measures, seconds = judge_by([name], context)
-            except (ValueError, FloatingPointError) as error:
+            except (ValueError, FloatingPointError, NotImplementedError) as error:
                 raise BenchError(f"{run.path}: {name}: {error}") from error
             origin = {"code": provenance.code(), **provenance.environment(data.train.labels.device)}
             write_json(files[name], {"measures": measures, "seconds": seconds[name], **origin})
