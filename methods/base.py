@@ -40,10 +40,8 @@ class Modality:
 
     def log_likelihood(self, x: Tensor, location: Tensor) -> Tensor:
         """λ_m log p(x | location), summed over the item's axes, always in float32: [..., *shape] -> [...]."""
-        location = location.float()
-        scale = torch.full((), self.likelihood_scale, device=location.device)
-        log_prob = FAMILIES[self.likelihood](location, scale).log_prob(x)
-        return self.likelihood_weight * log_prob.flatten(-len(self.shape)).sum(-1)
+        family, axes = FAMILIES[self.likelihood], len(self.shape)
+        return self.likelihood_weight * family.sum_log_prob(x, location.float(), self.likelihood_scale, axes)
 
 
 @dataclass
@@ -97,6 +95,10 @@ class Prior(Protocol):
     def sample_base(self, n: int, streams: Streams) -> Tensor:
         """[n, D] from the base distribution p0, which is the prior itself where it has no energy."""
 
+    def log_partition(self, n: int, streams: Streams) -> tuple[float, float]:
+        """log Z of p(z) = exp(log_prob(z)) / Z and the effective sample size of its estimate from n samples of p0;
+        (0, ∞) where `log_prob` is normalised."""
+
     def loss(self, z: Tensor, streams: Streams, progress: float) -> tuple[Tensor, Terms]:
         """What the prior's own parameters minimise, given constant posterior samples z [N, D], and terms to log."""
 
@@ -139,6 +141,21 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def decode(self, latents: Latents, modalities: Sequence[str]) -> dict[str, Tensor]:
         """Means of p(x_m | z, w_m) for each named modality: {name: [N, *shape]}, not clamped."""
+
+    def propose(self, batch: Batch, samples: int, streams: Streams) -> tuple[Latents, Tensor]:
+        """K = `samples` independent draws per row from q(z, w | X), every modality given, and their log-density.
+
+        It is the joint posterior of the method's objective, which `infer` need not sample from. A method whose
+        posterior has no density leaves this out, and has no importance-sampled likelihood.
+
+        Returns:
+            Latents of K·B rows, sample-major (row k·B + b is sample k of batch row b), and log q(z, w | X) [K, B].
+        """
+        raise NotImplementedError(f"{type(self).__name__} gives no density of its joint posterior q(z, w | X)")
+
+    def log_prior(self, latents: Latents) -> Tensor:
+        """log p(z) + Σ_m log p(w_m): [N]; short of −log Z where the prior is an energy (`Prior.log_partition`)."""
+        return self.prior.log_prob(latents.z)
 
     def with_private(self, z: Tensor, streams: Streams) -> Latents:
         """z [N, D] with private latents drawn from their prior p(w_m); here there are none."""

@@ -20,6 +20,7 @@ from methods.posteriors import (
     mixture_log_prob,
     one_expert_per_row,
     random_expert,
+    sample_mixture,
     select,
     stack,
 )
@@ -101,6 +102,19 @@ class MMVAEPlus(Method):
         terms = {"elbo": elbo, "log_likelihood": log_px.mean(), "kl": (log_qz - log_pz).mean()}
         terms |= {"kl_private": (log_qw - log_pw).mean(), **prior_terms}
         return -elbo + prior_loss, {name: term.detach() for name, term in terms.items()}
+
+    def propose(self, batch: Batch, samples: int, streams: Streams) -> tuple[Latents, Tensor]:
+        """z ~ q(z | X), the mixture, and w_n ~ q_n(w_n | x_n) for every n, whichever expert z came from."""
+        q_w, q_z = zip(*(self.experts(batch, m) for m in self.modalities))
+        z, log_q = sample_mixture(stack(list(q_z)), samples, streams.noise)
+        w = {m: q_m.rsample(streams.noise, (samples,)) for m, q_m in zip(self.modalities, q_w)}  # each [K, B, D_w]
+        for m, q_m in zip(self.modalities, q_w):
+            log_q = log_q + q_m.log_prob(w[m]).sum(-1)
+        return Latents(z.flatten(0, 1), {m: w_m.flatten(0, 1) for m, w_m in w.items()}), log_q
+
+    def log_prior(self, latents: Latents) -> Tensor:
+        log_pz = self.prior.log_prob(latents.z)
+        return log_pz + sum(self.private_prior.log_prob(latents.w[m]) for m in self.modalities)
 
     def with_private(self, z: Tensor, streams: Streams) -> Latents:
         """An independent w_m ~ p(w_m) for each modality (the 2024 release), at scale 1: never from r_m."""

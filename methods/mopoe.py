@@ -36,9 +36,13 @@ class MoPoE(GaussianMethod):
         prior = full.float() * float(self.config.prior_expert_full)
         return product(append(q, self.p()), torch.cat([subsets, prior], 1))
 
+    def components(self, batch: Batch) -> Normal:
+        """The products q_S of all C subsets: [C, B, D]."""
+        return self.posterior(self.gaussians(batch, list(self.modalities)), self.subsets)
+
     def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
         """−Σ_m log p(x_m | z) + β/C Σ_S KL(q_S || p), z from one subset's product per row, in equal shares."""
-        q_s = self.posterior(self.gaussians(batch, list(self.modalities)), self.subsets)
+        q_s = self.components(batch)
         index = one_expert_per_row(len(self.subsets), q_s.loc.shape[1], streams.noise)
         z = select(q_s, index).rsample(streams.noise)  # [1, B, D]
         log_px = self.log_likelihood(batch, z).mean()

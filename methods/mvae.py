@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from methods.base import Batch, Latents, Streams, Terms, require
+from methods.base import Batch, Latents, Modality, Streams, Terms, require
 from methods.distributions import Normal, kl_normal
 from methods.posteriors import append, product
 from methods.shared import GaussianConfig, GaussianMethod
@@ -30,6 +30,14 @@ class MVAE(GaussianMethod):
 
     Config: ClassVar[type] = MVAEConfig
 
+    def __init__(self, config: Any, modalities: Sequence[Modality]) -> None:
+        super().__init__(config, modalities)
+        # Rows of `subsets` that hold modality n when none is drawn at random: all modalities, and n alone. To look
+        # for them in the mask would make the host wait for the device, once a modality and step.
+        rows = torch.tensor([[0, 1 + n] for n in range(len(modalities))])
+        self.inside: Tensor
+        self.register_buffer("inside", rows, persistent=False)
+
     def subsets(self, streams: Streams, device: torch.device) -> Tensor:
         """The subsets of one step, a mask [C, M]: all modalities, each one alone, and `random_subsets` drawn anew."""
         m, k = len(self.modalities), self.config.random_subsets
@@ -47,6 +55,11 @@ class MVAE(GaussianMethod):
             prior = (subsets.sum(1, keepdim=True) > 1).float()
         return product(append(q, self.p()), torch.cat([subsets, prior], 1))
 
+    def components(self, batch: Batch) -> Normal:
+        """One component, the product for S = all modalities: [1, B, D]."""
+        q = self.gaussians(batch, list(self.modalities))
+        return self.posterior(q, torch.ones(1, len(q.loc), device=q.loc.device))
+
     def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
         """Σ_S E(S) with E(S) = −Σ_{m in S} log p(x_m | z_S) + β KL(q_S || p), z_S ~ q_S."""
         q = self.gaussians(batch, list(self.modalities))
@@ -56,7 +69,8 @@ class MVAE(GaussianMethod):
         kl = kl_normal(q_s, self.p())  # [C, B]
         log_px = torch.zeros_like(kl)
         for n, (name, modality) in enumerate(self.modalities.items()):
-            inside = subsets[:, n].nonzero().squeeze(1)  # only subsets that hold x_n reconstruct it
+            # Only subsets that hold x_n reconstruct it.
+            inside = subsets[:, n].nonzero().squeeze(1) if self.config.random_subsets else self.inside[n]
             x_hat = self.decode(Latents(z[inside].flatten(0, 1)), [name])[name].unflatten(0, (len(inside), -1))
             log_px = log_px.index_add(0, inside, modality.log_likelihood(batch[name], x_hat))
         elbo = (log_px - self.beta(progress) * kl).mean(1)  # −E(S): [C]

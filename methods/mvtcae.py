@@ -33,6 +33,10 @@ class MVTCAE(GaussianMethod):
         """The product of all the experts q [M', B, D]: [1, B, D]."""
         return product(q, torch.ones(1, len(q.loc), device=q.loc.device))
 
+    def components(self, batch: Batch) -> Normal:
+        """One component, the product of all the experts: [1, B, D]."""
+        return self.posterior(self.gaussians(batch, list(self.modalities)))
+
     def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
         """−(M − α)/M Σ_m log p(x_m | z) + β [ α/M Σ_m KL(q || q_m) + (1 − α) KL(q || p) ],  z ~ q(z | X)."""
         alpha, m = self.config.alpha, len(self.modalities)

@@ -6,8 +6,8 @@ where u = (w, z) and L = D_w + D. `NETWORKS[kind][name]` is the table that confi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -207,6 +207,36 @@ def energy_network(dim: int, width: int, activation: str) -> nn.Sequential:
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(nn.Linear(dim, width), act(), nn.Linear(width, width), act(), last)
+
+
+def input_gradient(network: nn.Module, z: Tensor) -> Tensor:
+    """∂/∂z Σ network(z) of a network that maps each row by itself, [N, D] -> [N, 1]: [N, D], a constant.
+
+    The layers of `energy_network` are gone back through by hand: chains of many small steps spend most of their time
+    in autograd's bookkeeping otherwise. Any other module is autograd's.
+    """
+    layers = list(network) if isinstance(network, nn.Sequential) else [network]
+    if not all(type(layer) in INPUT_GRADIENTS for layer in layers):
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            return torch.autograd.grad(network(z).sum(), z)[0]
+    with torch.no_grad():
+        inputs = [z]
+        for layer in layers[:-1]:
+            inputs.append(layer(inputs[-1]))
+        gradient = z.new_ones(len(z), 1)
+        for layer, x in zip(reversed(layers), reversed(inputs)):
+            gradient = INPUT_GRADIENTS[type(layer)](layer, gradient, x)
+    return gradient
+
+
+# (layer, gradient of its output, its input) -> gradient of its input
+INPUT_GRADIENTS: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], Tensor]] = {
+    nn.Linear: lambda layer, g, x: g @ layer.weight,
+    nn.LeakyReLU: lambda layer, g, x: torch.ops.aten.leaky_relu_backward(g, x, layer.negative_slope, False),
+    nn.GELU: lambda layer, g, x: torch.ops.aten.gelu_backward(g, x, approximate=layer.approximate),
+    nn.SiLU: lambda layer, g, x: torch.ops.aten.silu_backward(g, x),
+}
 
 
 def check_multiple(shape: Sequence[int], factor: int) -> tuple[int, int, int]:

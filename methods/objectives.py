@@ -1,4 +1,7 @@
-"""Importance-weighted bounds shared by the mixture-of-experts methods. Log-weights are [K, E, B]."""
+"""Importance-weighted bounds shared by the mixture-of-experts methods, and the quality of such weights.
+
+Log-weights are [K, E, B] unless a docstring says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -25,3 +28,8 @@ def dreg(log_weights: Tensor, samples: list[Tensor]) -> Tensor:
         if sample.requires_grad:
             sample.register_hook(lambda grad: v[..., None] * grad)
     return (v * log_weights).sum(0)
+
+
+def effective_sample_size(log_weights: Tensor) -> Tensor:
+    """(Σ_k w_k)² / Σ_k w_k² of log-weights [K, ...] (Kong 1992): from 1, one weight has it all, to K. -> [...]."""
+    return torch.exp(2 * torch.logsumexp(log_weights, 0) - torch.logsumexp(2 * log_weights, 0))

@@ -83,6 +83,14 @@ def select(experts: Distribution, index: Tensor) -> Distribution:
     return type(experts)(experts.loc[index, rows], experts.scale[index, rows])
 
 
+def sample_mixture(components: Distribution, samples: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """K samples per row of the mixture of C components [C, B, D] of equal weight: z [K, B, D], log q(z) [K, B]."""
+    c, b = components.loc.shape[:2]
+    index = torch.randint(c, (samples, b), generator=generator, device=generator.device)
+    z = select(components, index).rsample(generator)
+    return z, mixture_log_prob(components, z)
+
+
 def power_set(m: int) -> Tensor:
     """All 2^M − 1 non-empty subsets as a mask [C, M], the full set last."""
     return ((torch.arange(1, 2**m)[:, None] >> torch.arange(m)) % 2).float()

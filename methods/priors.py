@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ from torch import Tensor, nn
 
 from methods.base import Streams, Terms, ramp, require
 from methods.distributions import FAMILIES, Distribution
-from methods.networks import energy_network
+from methods.networks import energy_network, input_gradient
+from methods.objectives import effective_sample_size
+
+CHUNK = 2**15  # samples of p0 whose energies are computed at once, of the many that log Z takes
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,10 @@ class FactorisedPrior(nn.Module):
         """p0: here the prior itself."""
         return FactorisedPrior.sample(self, n, streams)
 
+    def log_partition(self, n: int, streams: Streams) -> tuple[float, float]:
+        """`log_prob` is normalised: log Z = 0, and nothing is estimated."""
+        return 0.0, math.inf
+
     def loss(self, z: Tensor, streams: Streams, progress: float) -> tuple[Tensor, Terms]:
         """What the prior's own parameters minimise, given posterior samples z [N, D]: nothing here."""
         return z.new_zeros(()), {}
@@ -102,23 +110,20 @@ class FactorisedPrior(nn.Module):
         return []
 
 
+@torch.no_grad()
 def langevin(
-    log_prob: Callable[[Tensor], Tensor], z: Tensor, steps: int, step_size: float, generator: torch.Generator | None
+    score: Callable[[Tensor], Tensor], z: Tensor, steps: int, step_size: float, generator: torch.Generator | None
 ) -> Tensor:
     """Unadjusted Langevin dynamics (poster, "Sampling from EBM"), from z [N, D]:
 
         z_{τ+1} = z_τ + s²/2 · ∂/∂z log p_α(z_τ) + s ε_τ,   ε_τ ~ N(0, I).
 
-    `log_prob` maps [N, D] to [N], up to a constant. No graph is kept: the result is a constant. With T = 0 steps it
-    is z itself. Stable where s² times the curvature of −log p is below 4.
+    `score` is ∂/∂z log p_α, [N, D] -> [N, D]. No graph is kept: the result is a constant. With T = 0 steps it is z
+    itself. Stable where s² times the curvature of −log p is below 4.
     """
-    z = z.detach()
     for _ in range(steps):
-        with torch.enable_grad():
-            z.requires_grad_()
-            (score,) = torch.autograd.grad(log_prob(z).sum(), z)
         eps = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
-        z = z.detach() + step_size**2 / 2 * score + step_size * eps
+        z = z + step_size**2 / 2 * score(z) + step_size * eps
     return z
 
 
@@ -157,10 +162,27 @@ class EnergyPrior(FactorisedPrior):
         with frozen(self.energy):
             return super().log_prob(z) - weight * self.f(z)
 
+    def score(self, z: Tensor) -> Tensor:
+        """∂/∂z log p_α(z) at the end of the training, [N, D] -> [N, D]: a constant."""
+        weight = ramp(1.0, self.config.start, self.config.warmup)
+        return self.base().score(z) - weight * input_gradient(self.energy, z)
+
     def sample(self, n: int, streams: Streams) -> Tensor:
         """z⁻ ~ p_α: fresh chains from p0. The p0 draw and the chains share one stream, kept apart from all else."""
         z = self.base().rsample(streams.langevin, (n,))
-        return langevin(self.log_prob, z, self.config.steps, self.config.step_size, streams.langevin)
+        return langevin(self.score, z, self.config.steps, self.config.step_size, streams.langevin)
+
+    @torch.no_grad()
+    def log_partition(self, n: int, streams: Streams) -> tuple[float, float]:
+        """log Z(α) = log E_{p0} exp(−f_α(z)), by the mean over n samples of p0, and the effective size of that sample.
+
+        The estimate is too low on average, the more so the smaller the effective sample size is; and a sample that
+        misses a deep mode of the energy shows neither in one nor in the other.
+        """
+        weight = ramp(1.0, self.config.start, self.config.warmup)
+        sizes = [min(CHUNK, n - start) for start in range(0, n, CHUNK)]
+        log_w = torch.cat([-weight * self.f(self.sample_base(size, streams)).double() for size in sizes])
+        return torch.logsumexp(log_w, 0).item() - math.log(n), effective_sample_size(log_w).item()
 
     def loss(self, z: Tensor, streams: Streams, progress: float) -> tuple[Tensor, Terms]:
         """E_q f_α(z⁺) − E_{p_α} f_α(z⁻), to be minimised; both phases are constants.
@@ -172,7 +194,7 @@ class EnergyPrior(FactorisedPrior):
             return z.new_zeros(()), {}
         positive = z.detach()
         start = self.base().rsample(streams.langevin, (self.config.chains,))
-        negative = langevin(self.log_prob, start, self.config.steps, self.config.step_size, streams.langevin)
+        negative = langevin(self.score, start, self.config.steps, self.config.step_size, streams.langevin)
         f_pos, f_neg = self.f(positive), self.f(negative)
         loss = f_pos.mean() - f_neg.mean()
         if self.config.penalty:

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from methods.base import Batch, Latents, Method, Modality, ramp, require
+from methods.base import Batch, Latents, Method, Modality, Streams, ramp, require
 from methods.distributions import Distribution, Normal
 from methods.networks import NETWORKS, NetworkName
-from methods.posteriors import EXPERTS, stack
+from methods.posteriors import EXPERTS, sample_mixture, stack
 from methods.priors import FactorisedPrior, NormalPriorConfig
 
 
@@ -57,6 +57,14 @@ class SharedLatentMethod(Method):
     def experts(self, batch: Batch, given: Sequence[str]) -> Distribution:
         """The experts of the modalities in `given`, stacked: parameters [|S|, B, D]."""
         return stack([self.expert(batch, m) for m in given])
+
+    def components(self, batch: Batch) -> Distribution:
+        """The C components of equal weight of q(z | X), every modality given: [C, B, D]. Here the M experts."""
+        return self.experts(batch, list(self.modalities))
+
+    def propose(self, batch: Batch, samples: int, streams: Streams) -> tuple[Latents, Tensor]:
+        z, log_qz = sample_mixture(self.components(batch), samples, streams.noise)
+        return Latents(z.flatten(0, 1)), log_qz
 
     def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
         """log p(X | z) = Σ_n λ_n log p(x_n | z): z [..., B, D] -> [..., B], one call of each decoder."""

@@ -75,6 +75,26 @@ def test_prior_samples_decode(name, sample):
     assert images["m2"].isfinite().all()
 
 
+def test_proposals_are_sample_major_and_have_a_density(name):
+    method = make_method(name).eval()
+    with torch.no_grad():
+        for encoder in method.encoders.values():
+            encoder.heads.weight.mul_(100)  # posteriors that differ from row to row by more than they are wide
+        batch = make_batch(3)
+        latents, log_q = method.propose(batch, 40, Streams(0))
+        log_p = method.log_prior(latents)
+        alone = [method.propose({m: x[[b]] for m, x in batch.items()}, 200, Streams(b))[0].z for b in range(3)]
+    assert len(latents) == 120
+    assert set(latents.w) in (set(), set(NAMES))
+    assert log_q.shape == (40, 3)
+    assert log_q.isfinite().all()
+    assert log_p.shape == (120,)
+    for b, rows in enumerate(latents.z.unflatten(0, (40, 3)).unbind(1)):
+        # Each sample's nearest neighbour, of the samples of every row by itself, is one of the same row.
+        nearest = torch.stack([torch.cdist(rows, other).min(1).values for other in alone]).argmin(0)
+        assert (nearest == b).float().mean() > 0.8
+
+
 def test_one_seed_gives_one_result_and_two_seeds_two(name):
     batch = make_batch(6)
     losses = [make_method(name, seed=seed).loss(batch, Streams(seed))[0] for seed in (0, 0, 1)]

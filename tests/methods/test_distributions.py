@@ -57,3 +57,21 @@ def test_normal_likelihood_is_available():
     torch.testing.assert_close(
         Modality("m", (3, 4, 4), likelihood="normal", likelihood_scale=1.0).log_likelihood(x, x * 0), expected
     )
+
+
+@pytest.mark.parametrize("family", [Laplace, Normal])
+def test_the_sum_of_log_densities_is_their_sum(family):
+    x, loc = torch.rand(4, 2, 5), torch.rand(3, 4, 2, 5, requires_grad=True)
+    total = family.sum_log_prob(x, loc, 0.6, 2)
+    expected = family(loc, torch.tensor(0.6)).log_prob(x).sum((-2, -1))
+    assert total.shape == (3, 4)
+    torch.testing.assert_close(total, expected)
+    ours, theirs = (torch.autograd.grad(value.square().sum(), loc)[0] for value in (total, expected))
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("family", [Laplace, Normal])
+def test_the_score_is_the_derivative_of_the_log_density(family):
+    x = torch.randn(50, 3, requires_grad=True)
+    q = family(torch.randn(3), torch.rand(3) + 0.2)
+    torch.testing.assert_close(q.score(x), torch.autograd.grad(q.log_prob(x).sum(), x)[0])

@@ -57,9 +57,29 @@ def test_linear_energy_shifts_the_gaussian():
         prior.energy.weight[:] = c
     z = prior.sample(50_000, Streams(0))
     torch.testing.assert_close(z.mean(0), -c, atol=0.03, rtol=0)
-    base = prior.sample_base(2_000_000, Streams(1))
-    log_z = torch.logsumexp(-prior.f(base).detach(), 0) - math.log(len(base))
-    assert log_z.item() == pytest.approx(0.625, abs=0.01)
+    log_z, ess = prior.log_partition(1_000_000, Streams(1))
+    assert log_z == pytest.approx(0.625, abs=0.01)
+    # E[w]² / E[w²] with w = exp(−c·z).
+    assert ess / 1_000_000 == pytest.approx(math.exp(-1.25), rel=0.05)
+
+
+@pytest.mark.parametrize("n", [1000, 100_000])
+def test_log_z_of_a_quadratic_energy(n):
+    """f(z) = θz²/2 under N(0, 1): Z = (1 + θ)^−½, E[w]² / E[w²] = √(1 + 2θ) / (1 + θ); whatever the chunks are."""
+    log_z, ess = quadratic_prior(3.0).log_partition(n, Streams(0))
+    share = math.sqrt(7) / 4
+    assert log_z == pytest.approx(-math.log(2), abs=4 * math.sqrt((1 / share - 1) / n))
+    assert ess / n == pytest.approx(share, rel=4 / math.sqrt(n))
+
+
+def test_log_z_is_of_the_density_that_log_prob_gives():
+    """An energy whose warm-up is not over at the end of the training counts in part."""
+    prior = quadratic_prior(3.0, start=0.5, warmup=1.0)
+    assert prior.log_partition(100_000, Streams(0))[0] == pytest.approx(-0.5 * math.log(2.5), abs=0.01)
+
+
+def test_a_factorised_prior_is_normalised():
+    assert FactorisedPrior(FactorisedPriorConfig(), 2).log_partition(10, Streams(0)) == (0.0, math.inf)
 
 
 def test_no_steps_leave_the_start_and_one_state_gives_one_chain():
