@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError, unknown
@@ -47,6 +48,15 @@ def parse_seeds(text: str) -> list[int]:
             raise UsageError(f"--seeds {text!r}: expected numbers and ranges such as 0, 0-2 or 1,3,5")
         seeds += range(int(first), int(last or first) + 1)
     return list(dict.fromkeys(seeds))
+
+
+def parse_duration(option: str, text: str) -> float:
+    """Seconds: 90s, 9m and 1.5h are 90, 540 and 5400, and a plain number is seconds. Raises UsageError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    if seconds <= 0:
+        raise UsageError(f"{option} {text!r}: expected a time above zero such as 90s, 9m or 1.5h")
+    return seconds
 
 
 def choose_device(name: str) -> torch.device:

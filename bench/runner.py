@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import logging
+import math
 import os
 import shutil
 import socket
@@ -19,19 +22,28 @@ import pandas as pd
 import torch
 import yaml
 
-from bench import figures, provenance
+from bench import checkpoints, figures, provenance
+from bench.claims import Busy, Claim, Replaced, claim, claimed
 from bench.classifiers import Classifiers
 from bench.config import RunConfig
 from bench.datasets.base import Dataset
 from bench.errors import BenchError
-from bench.store import exclusive, read_json, write_atomic, write_json, write_text
+from bench.store import read_json, remove_temporaries, write_atomic, write_json, write_text
 from bench.training import Diverged, Interrupted, Progress, State, train
 from evaluators import DEFAULT, evaluator
 from evaluators.base import Context, Measure
 from methods import method_class
 from methods.base import Method
 
-Outcome = Literal["done", "skipped", "failed", "interrupted"]
+StopReason = Literal["interrupted", "partial", "requeued"]
+Outcome = StopReason | Literal["done", "skipped", "failed", "busy"]
+
+# A status that is rewritten while the run goes on is for people: more often is of no use to them.
+STATUS_SECONDS = 2.0
+AT_WORK = {"running", "evaluating"}
+STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
+log = logging.getLogger("bench")
 
 
 @dataclass(frozen=True)
@@ -57,8 +69,21 @@ class Run:
         try:
             status: dict[str, Any] = read_json(self.path / "status.json")
             return status
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {"state": "new"}
+
+    def true_state(self) -> str:
+        """The state in status.json, unless the files say otherwise.
+
+        `new` (nothing is there), `running`, `evaluating`, `done`, `failed`, `interrupted` (by a signal), `partial` (the
+        time budget was used up), `requeued` (the scheduler will start it again), or `lost`: the status says that a
+        process is at work, but none holds the run's lock, nor gives a sign of life on another host.
+        """
+        if self.finished:
+            return "done"
+        state = str(self.status["state"])
+        lost = state in AT_WORK and not claimed(self.path / "lock")
+        return "lost" if lost else state
 
     @property
     def finished(self) -> bool:
@@ -72,59 +97,175 @@ def execute(
     *,
     force: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Callable[[], StopReason | None] = lambda: None,
 ) -> Outcome:
     """Trains and evaluates one run, or goes on with it, or finds it finished. A failure is recorded, not raised.
+
+    Args:
+        stop: asked while the run is trained and before it is evaluated. A reason ends it with its state saved, and is
+            the outcome.
+
+    Returns:
+        `busy` where another process has the run, or has taken it over from this one: then this one leaves it alone.
 
     Raises:
         BenchError: the directory holds a run on other data.
         KeyboardInterrupt: after recording it.
     """
-    with exclusive(run.path / "lock"):
-        if force:
-            for entry in run.path.iterdir():
-                if entry.name != "lock":
-                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    if run.finished and run.status["state"] == "done" and not force:
         check_same_data(run, data)
-        if run.finished:
-            return "skipped"
+        return "skipped"
+    try:
+        with claim(run.path / "lock") as mine:
+            remove_temporaries(run.path)
+            if force:
+                clear(run.path)
+            check_same_data(run, data)
+            session = Session(run, mine, report, stop)
+            if run.finished:  # by a process that was killed before it could say so, or had the claim a moment ago
+                session.trained()
+                session.status("done")
+                return "skipped"
+            return _carry_out(session, data, judge)
+    except (Busy, Replaced) as error:
+        log.debug("%s", error)
+        return "busy"
+    except OSError as error:
+        log.warning("%s cannot be written: %s", run.path, error)
+        return "failed"
+
+
+def clear(path: Path) -> None:
+    """Empties a run's directory, but for its lock.
+
+    The results go first, and what says which data they are of goes last: killed in between, it is an unfinished run
+    that begins anew, and no older checkpoint passes for one of other data.
+    """
+    first, last = ["metrics.json", "checkpoint.pt", "checkpoint.previous.pt"], ["provenance.json"]
+    others = [entry.name for entry in path.iterdir() if entry.name not in {*first, *last, "lock"}]
+    for entry in (path / name for name in [*first, *others, *last]):
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
+
+
+class Session:
+    """One process's go at a run: all that it writes while it has the claim, and whether it is to end.
+
+    Every method raises Replaced once the claim is another's.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        mine: Claim,
+        report: Callable[[Progress], None],
+        asked_to_stop: Callable[[], StopReason | None],
+    ) -> None:
+        self.run, self.claim, self.report, self.asked_to_stop = run, mine, report, asked_to_stop
+        self.reason: StopReason | None = None
+        self.standing: dict[str, Any] = {}  # the latest progress, which every status repeats
+        self.written = self.checked = -math.inf
+        self.trouble = False
+
+    def stop(self) -> StopReason | None:
+        """Why the run is to end, if it is. Looks after the claim as well, before a process that slept saves its state.
+
+        Within the training it is asked after every step; the claim is a file, and now and then is enough for it.
+        """
+        if time.monotonic() - self.checked > STATUS_SECONDS:
+            self.claim.check()
+            self.checked = time.monotonic()
+        self.reason = self.reason or self.asked_to_stop()
+        return self.reason
+
+    def status(self, state: str, **more: Any) -> None:
+        """status.json. Where it cannot be written the run goes on: it tells people, and no result depends on it."""
+        self.claim.check()
+        self.written = time.monotonic()
         try:
-            _train_and_evaluate(run, data, judge, report, stop)
-            return "done"
-        except (Interrupted, KeyboardInterrupt) as error:
-            write_status(run, "interrupted")
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            return "interrupted"
-        except Exception as error:  # any failure of one run leaves the others alone
-            details = {"kind": kind_of(error), "type": type(error).__name__, "message": str(error)}
-            write_status(run, "failed", error={**details, "traceback": traceback.format_exc()})
-            return "failed"
+            write_status(self.run, state, **self.standing, **more)
+            self.trouble = False
+        except OSError as error:
+            # Said once while it lasts; but what has become of the run is said in any case.
+            if not self.trouble or state not in AT_WORK:
+                cause = f" ({more['error']['type']}: {more['error']['message']})" if "error" in more else ""
+                log.warning("%s: %s%s, but the status cannot be written: %s", self.run.name, state, cause, error)
+            self.trouble = True
+
+    def progress(self, progress: Progress) -> None:
+        self.report(progress)
+        self.standing = dataclasses.asdict(progress)
+        if time.monotonic() - self.written > STATUS_SECONDS:
+            self.status("running")
+
+    def trained(self) -> None:
+        """All epochs are done, also where no progress was reported: they were found in the checkpoint."""
+        epochs = self.run.config.trainer.epochs
+        self.standing |= {"epoch": epochs, "epochs": epochs, "share": 1.0}
+
+    def history(self, state: State) -> None:
+        """history.csv: one row per epoch."""
+        self.claim.check()
+        frame = pd.DataFrame(state.history)
+        write_atomic(self.run.path / "history.csv", lambda file: frame.to_csv(file, index=False))
+
+    def finish(self, metrics: Mapping[str, Any]) -> None:
+        """metrics.json, whose presence is what makes a run finished: it comes last."""
+        self.claim.check()
+        # Only a training that may have to go on needs the checkpoint before.
+        checkpoints.previous(self.run.path / "checkpoint.pt").unlink(missing_ok=True)
+        write_json(self.run.path / "metrics.json", metrics)
+        self.status("done")
+
+
+def _carry_out(session: Session, data: Dataset, judge: Classifiers) -> Outcome:
+    """What becomes of the run, which is also its last status."""
+    try:
+        _train_and_evaluate(session, data, judge)
+        return "done"
+    except Replaced:
+        raise
+    except (Interrupted, KeyboardInterrupt) as error:
+        reason = session.reason or "interrupted"
+        session.status(reason)
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return reason
+    except Exception as error:  # any failure of one run leaves the others alone
+        details = {"kind": kind_of(error), "type": type(error).__name__, "message": message_of(error)}
+        session.status("failed", error={**details, "traceback": traceback.format_exc()})
+        return "failed"
 
 
 def kind_of(error: Exception) -> str:
     """The cause of a failure in a word, for tables."""
     if isinstance(error, Diverged | FloatingPointError):
         return "diverged"
+    if isinstance(error, OSError) and error.errno in STORAGE:
+        return "storage"
     return "out of memory" if isinstance(error, torch.OutOfMemoryError) else "error"
 
 
-def _train_and_evaluate(
-    run: Run, data: Dataset, judge: Classifiers, report: Callable[[Progress], None], stop: Callable[[], bool]
-) -> None:
-    device = data.train.labels.device
+def message_of(error: Exception) -> str:
+    advice = ". Make room or make it writable: the same command then goes on from the last checkpoint"
+    return f"{error}{advice if kind_of(error) == 'storage' else ''}"
+
+
+def _train_and_evaluate(session: Session, data: Dataset, judge: Classifiers) -> None:
+    run, device = session.run, data.train.labels.device
     write_text(run.path / "config.yaml", yaml.safe_dump(plain(run.config.as_dict()), sort_keys=False))
     write_json(run.path / "provenance.json", describe(run, data, judge, device))
-    write_status(run, "running")
+    session.status("running")
     method = build_method(run, data, device)
-
-    def on_epoch(state: State) -> None:
-        write_history(run, state)
-        write_status(run, "running", epoch=len(state.history), epochs=run.config.trainer.epochs)
-
-    state = train(method, data.train, run.config.trainer, run.seed, run.path / "checkpoint.pt", report, stop, on_epoch)
-    write_history(run, state)
-    write_status(run, "evaluating", epoch=len(state.history), epochs=run.config.trainer.epochs)
+    checkpoint = run.path / "checkpoint.pt"
+    state = train(
+        *(method, data.train, run.config.trainer, run.seed, checkpoint),
+        *(session.progress, session.stop, session.history),
+    )
+    session.history(state)
+    session.trained()
+    if session.stop():
+        raise Interrupted("stopped before the evaluation")
+    session.status("evaluating")
     evaluation_started = time.perf_counter()
     metrics = evaluate(run, method, data, judge)
     metrics["training"] = {
@@ -136,9 +277,7 @@ def _train_and_evaluate(
     }
     # Of all sessions of an interrupted run: the training's seconds are part of its state.
     metrics["wall_seconds"] = state.seconds + time.perf_counter() - evaluation_started
-    # Its presence is what makes a run finished: it comes last.
-    write_json(run.path / "metrics.json", metrics)
-    write_status(run, "done", epoch=run.config.trainer.epochs, epochs=run.config.trainer.epochs)
+    session.finish(metrics)
 
 
 def build_method(run: Run, data: Dataset, device: torch.device) -> Method:
@@ -195,9 +334,23 @@ def plain_measures(measures: Mapping[str, Measure]) -> dict[str, Any]:
 
 
 def describe(run: Run, data: Dataset, judge: Classifiers, device: torch.device) -> dict[str, Any]:
-    """The run's provenance. A run that goes on keeps the time at which it was started, and notes the present one."""
-    now, path = datetime.now(UTC).isoformat(timespec="seconds"), run.path / "provenance.json"
-    before = read_json(path) if path.exists() else {"started": now, "sessions": []}
+    """The run's provenance.
+
+    Code, versions, hardware and time of start are those of the session that did the training's first step; `sessions`
+    lists every process that had a go at the run, so that one that another revision went on with says so.
+    """
+    path, checkpoint = run.path / "provenance.json", run.path / "checkpoint.pt"
+    before = read_json(path) if path.exists() else {"sessions": []}
+    here = {"code": provenance.code(), **provenance.environment(device)}
+    session = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": here["hardware"]["host"],
+        "device": here["hardware"]["name"],
+        "torch": here["versions"]["torch"],
+        "code": here["code"],
+    }
+    first = {**here, "argv": sys.argv, "started": session["started"]}
+    goes_on = checkpoint.exists() or checkpoints.previous(checkpoint).exists()
     return {
         "method": run.config.method,
         "config_hash": run.config.hash,
@@ -210,11 +363,8 @@ def describe(run: Run, data: Dataset, judge: Classifiers, device: torch.device) 
             "test": len(data.test),
         },
         "classifier_accuracy": {**judge.accuracy, "mean": judge.mean_accuracy},
-        "code": provenance.code(),
-        **provenance.environment(device),
-        "argv": sys.argv,
-        "started": before["started"],
-        "sessions": [*before["sessions"], now],
+        **{key: before.get(key, value) if goes_on else value for key, value in first.items()},
+        "sessions": [*before["sessions"], session],
     }
 
 
@@ -229,15 +379,19 @@ def check_same_data(run: Run, data: Dataset) -> None:
 
 
 def write_status(run: Run, state: str, **more: Any) -> None:
-    """status.json: what the run is doing, where, and since when."""
-    content = {"state": state, "host": socket.gethostname(), "pid": os.getpid(), "updated": time.time(), **more}
-    write_json(run.path / "status.json", content)
+    """status.json: what the run is doing, where, and since when.
+
+    `job` is the SLURM job's id, as squeue prints it (ARRAY_TASK in an array), or null; `updated` is in seconds since
+    the epoch. `more` is Progress's fields, and `error` of a failed run.
+    """
+    process = {"host": socket.gethostname(), "pid": os.getpid(), "job": slurm_job()}
+    write_json(run.path / "status.json", {"state": state, **process, "updated": time.time(), **more})
 
 
-def write_history(run: Run, state: State) -> None:
-    """history.csv: one row per epoch."""
-    frame = pd.DataFrame(state.history)
-    write_atomic(run.path / "history.csv", lambda file: frame.to_csv(file, index=False))
+def slurm_job() -> str | None:
+    """The SLURM job that this process is part of."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -12,28 +13,73 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from bench.errors import BenchError
 
-def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Calls `write` on a new file beside `path`, then renames it into place.
+TEMPORARY = ".tmp"
 
-    A reader sees the old file or the new one, whatever happens in between; a failed write leaves nothing behind.
+
+def write_atomic(path: Path, write: Callable[[IO[bytes]], object], keep: Path | None = None) -> None:
+    """Calls `write` on a new file beside `path`, then renames it into place; what was there becomes `keep`, if named.
+
+    A reader sees the old file or the new one, whatever happens in between, and after the return the new one, also
+    when the power fails. With `keep` there may be none at `path` for an instant, and the old one is at `keep` already.
+
+    Raises OSError, which names `path`, when the file cannot be written; it leaves nothing behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files private; results are for the group, as the umask says.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes files private; results are for the group, as the umask says.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            if keep and path.exists():
+                path.replace(keep)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # A full disk shows at any of these calls, most of which know no name, or only the temporary one.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _sync_directory(path: Path) -> None:
+    """Makes renames in the directory outlast a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems do not know this call for directories, and offer nothing in its place.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove_temporaries(path: Path) -> None:
+    """Deletes what writers that were killed have left at and below the directory. No other writer may be at work."""
+    for file in path.rglob(f".*{TEMPORARY}"):
+        file.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Makes the directory, if need be. Raises BenchError when no files can be written there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise BenchError(f"{path}: cannot write there ({error.strerror}). Choose another folder") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,7 +111,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     Raises OSError when `path` exists and is not empty.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY))
     try:
         yield temporary
         temporary.chmod(0o755)

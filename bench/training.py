@@ -13,16 +13,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from bench import checkpoints
 from bench.config import TrainerConfig
 from bench.datasets.base import Split
 from bench.errors import BenchError
-from bench.store import write_atomic
-from methods.base import Method, Streams
+from methods.base import Batch, Method, Streams
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -57,6 +56,13 @@ class State:
     counts: dict[str, int] = field(default_factory=dict)  # steps in each sum: a term may set in within an epoch
     seconds: float = 0.0
 
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        """Counts one step, with its terms."""
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.double()
+            self.counts[name] = self.counts.get(name, 0) + 1
+        self.step += 1
+
 
 def train(
     method: Method,
@@ -65,7 +71,7 @@ def train(
     seed: int,
     checkpoint: Path,
     report: Callable[[Progress], None] = lambda progress: None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Callable[[], object] = lambda: None,
     on_epoch: Callable[[State], None] = lambda state: None,
 ) -> State:
     """Trains the method in place, from `checkpoint` if there is one.
@@ -78,39 +84,20 @@ def train(
     Raises:
         Diverged: the loss is NaN or infinite, which is looked for after every epoch and before every checkpoint. The
             checkpoint stays at the last good state.
-        Interrupted: `stop` returned True; the state is in `checkpoint`.
+        Interrupted: `stop` returned something true; the state is in `checkpoint`.
+        BenchError: there is a checkpoint, and it cannot be used.
     """
-    device = split.labels.device
-    streams = Streams(seed, device)
-    optimiser = make_optimiser(method, config)
-    state = State()
-    if checkpoint.exists():
-        state = load_checkpoint(checkpoint, method, optimiser, streams, device)
-    steps = len(split) // config.batch_size
-    if steps == 0:
-        raise ValueError(f"batch_size={config.batch_size}: the training split has only {len(split)} tuples")
-    total = steps * config.epochs
+    streams, optimiser = Streams(seed, split.labels.device), make_optimiser(method, config)
+    state = load_checkpoint(checkpoint, method, optimiser, streams) or State()
+    steps = steps_per_epoch(split, config)
+    total, first, before = steps * config.epochs, state.step, state.seconds
     method.train()
-    started, first, saved = time.perf_counter(), state.step, time.perf_counter()
-    before = state.seconds
-    order, ordered = torch.empty(0), -1
-    while state.step < total:
-        epoch, position = divmod(state.step, steps)
-        if epoch != ordered:
-            order, ordered = epoch_order(len(split), seed, epoch).to(device), epoch
-        rows = order[position * config.batch_size : (position + 1) * config.batch_size]
+    started = saved = time.perf_counter()
+    for epoch, rows in batches(split, config, seed, state.step):
         set_learning_rates(optimiser, config, state.step / total, epoch)
-        loss, terms = method.loss(split.batch(rows), streams, state.step / total)
-        optimiser.zero_grad()
-        loss.backward()
-        terms |= clip(optimiser)
-        optimiser.step()
-        for name, value in {"loss": loss.detach(), **terms}.items():
-            state.sums[name] = state.sums.get(name, 0.0) + value.double()
-            state.counts[name] = state.counts.get(name, 0) + 1
-        state.step += 1
+        state.add(update(method, split.batch(rows), streams, optimiser, state.step / total))
         state.seconds = before + time.perf_counter() - started
-        if position + 1 == steps:
+        if state.step % steps == 0:
             finish_epoch(state, epoch + 1)
             on_epoch(state)
         if state.step % 10 == 0 or state.step == total:
@@ -123,6 +110,34 @@ def train(
         if stopping:
             raise Interrupted(f"stopped at step {state.step} of {total}")
     return state
+
+
+def update(
+    method: Method, batch: Batch, streams: Streams, optimiser: torch.optim.Adam, progress: float
+) -> dict[str, Tensor]:
+    """One step of the optimiser; gives the loss and the terms to log."""
+    loss, terms = method.loss(batch, streams, progress)
+    optimiser.zero_grad()
+    loss.backward()
+    terms |= clip(optimiser)
+    optimiser.step()
+    return {"loss": loss.detach(), **terms}
+
+
+def steps_per_epoch(split: Split, config: TrainerConfig) -> int:
+    """An incomplete batch is dropped. Raises ValueError if there is no complete one."""
+    if len(split) < config.batch_size:
+        raise ValueError(f"batch_size={config.batch_size}: the training split has only {len(split)} tuples")
+    return len(split) // config.batch_size
+
+
+def batches(split: Split, config: TrainerConfig, seed: int, step: int) -> Iterator[tuple[int, Tensor]]:
+    """(epoch, rows of the batch) of every step of the training from `step` on."""
+    steps = steps_per_epoch(split, config)
+    for epoch in range(step // steps, config.epochs):
+        order = epoch_order(len(split), seed, epoch).to(split.labels.device)
+        for position in range(step - epoch * steps if epoch == step // steps else 0, steps):
+            yield epoch, order[position * config.batch_size : (position + 1) * config.batch_size]
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
@@ -188,33 +203,38 @@ def progress_of(state: State, config: TrainerConfig, total: int, steps: int, fir
 
 
 def save_checkpoint(path: Path, method: Method, optimiser: torch.optim.Adam, streams: Streams, state: State) -> None:
-    content: dict[str, Any] = {
+    content = {
         "method": method.state_dict(),
         "optimiser": optimiser.state_dict(),
         "streams": streams.state_dict(),
         "state": asdict(state),
     }
-    write_atomic(path, lambda file: torch.save(content, file))
+    checkpoints.save(path, content)
 
 
-def load_checkpoint(
-    path: Path, method: Method, optimiser: torch.optim.Adam, streams: Streams, device: torch.device
-) -> State:
-    """Puts everything where it was. Raises BenchError for a file that is damaged or of another version's model."""
+def load_checkpoint(path: Path, method: Method, optimiser: torch.optim.Adam, streams: Streams) -> State | None:
+    """Puts everything where it was; None where there is no checkpoint.
+
+    A damaged one gives way to the one before, which costs a minute of training and changes no number. Raises
+    BenchError if that is damaged as well, and for a file of another version's model.
+    """
     with readable(path):
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = checkpoints.read_latest(path, next(method.parameters()).device)
+        if content is None:
+            return None
         method.load_state_dict(content["method"])
         optimiser.load_state_dict(content["optimiser"])
         streams.load_state_dict({name: value.cpu() for name, value in content["streams"].items()})
-        state = State(**content["state"])
-    return state
+        return State(**content["state"])
 
 
 def load_model(path: Path, method: Method) -> None:
-    """The trained parameters alone. Raises BenchError as `load_checkpoint` does, and for a missing file."""
+    """The parameters of a finished training. Raises BenchError for a file that is missing, damaged or does not fit.
+
+    The checkpoint before is no substitute here: it may be there, but its training is not finished.
+    """
     with readable(path):
-        device = next(method.parameters()).device
-        method.load_state_dict(torch.load(path, map_location=device, weights_only=True)["method"])
+        method.load_state_dict(checkpoints.read(path, next(method.parameters()).device)["method"])
 
 
 @contextmanager
@@ -222,9 +242,12 @@ def readable(path: Path) -> Iterator[None]:
     """Turns the many ways in which reading a checkpoint fails into one BenchError."""
     try:
         yield
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+    except (
+        *(OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError),
+        *(checkpoints.Damaged, pickle.UnpicklingError),
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BenchError(
             f"{path} cannot be used: it is damaged, or written by another version of the code ({reason}). "
-            "`bench run --force` makes the run anew"
+            f"{checkpoints.ANEW}"
         ) from error

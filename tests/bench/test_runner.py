@@ -1,7 +1,13 @@
 import dataclasses
+import fcntl
+import itertools
 import json
+import os
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,7 +15,7 @@ import torch
 import yaml
 from PIL import Image
 
-from bench import runner
+from bench import runner, training
 from bench.config import resolve
 from bench.errors import BenchError
 from bench.leaderboard import read_runs
@@ -50,9 +56,26 @@ def raising(error):
     return fail
 
 
-def stop_at(step):
-    seen = iter(range(1, 1000))
-    return lambda: next(seen) == step
+def stop_at(step, reason="interrupted"):
+    """Asked for the `step`-th time, it says so; and from then on."""
+    asked = itertools.count(1)
+    return lambda: reason if next(asked) >= step else None
+
+
+@contextmanager
+def another_process(run):
+    """Holds the kernel's lock of the run, as one would."""
+    run.path.mkdir(parents=True, exist_ok=True)
+    with (run.path / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def owned_elsewhere(run, age=0.0):
+    """The lock as a process on another host leaves it."""
+    run.path.mkdir(parents=True, exist_ok=True)
+    (run.path / "lock").write_text(json.dumps({"host": "elsewhere", "pid": 7, "started": 0.0}))
+    os.utime(run.path / "lock", (time.time() - age,) * 2)
 
 
 def test_a_run_leaves_its_files_and_nothing_else(run):
@@ -93,7 +116,7 @@ def test_measures_have_what_is_needed_to_read_them(run):
 
 def test_evaluators_get_a_method_in_eval_mode(run, monkeypatch):
     seen = []
-    monkeypatch.setattr(runner, "EVALUATORS", ["any"])
+    monkeypatch.setattr(runner, "DEFAULT", ["any"])
     monkeypatch.setattr(runner, "evaluator", lambda _key: lambda context: seen.append(context.method.training) or {})
     assert carry_out(run) == "done"
     assert seen == [False]
@@ -211,6 +234,196 @@ def test_the_directory_is_locked_while_the_run_goes_on(run):
 
     carry_out(run, report=report)
     assert codes == [1]
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "partial", "requeued"])
+def test_the_reason_to_stop_is_state_and_outcome(run, reason):
+    assert carry_out(run, stop=stop_at(3, reason)) == reason
+    assert (run.status["state"], run.true_state()) == (reason, reason)
+    assert (run.path / "checkpoint.pt").exists()
+
+
+def test_a_stop_before_the_evaluation_keeps_the_whole_training(run, monkeypatch):
+    assert carry_out(run, stop=stop_at(7, "partial")) == "partial"  # six steps, then the evaluation
+    assert (run.status["state"], run.status["share"], run.finished) == ("partial", 1.0, False)
+    monkeypatch.setattr(training, "update", lambda *_: pytest.fail("trained again"))
+    assert carry_out(run) == "done"
+
+
+# One process at a time
+
+
+def test_a_run_that_another_process_has_is_left_alone(run):
+    carry_out(run, stop=stop_at(3))
+    before = listing(run)
+    with another_process(run):
+        assert carry_out(run) == "busy"
+        assert carry_out(run, force=True) == "busy"
+    assert listing(run) == before
+
+
+def test_a_finished_run_needs_no_lock(run):
+    carry_out(run)
+    with another_process(run):
+        assert carry_out(run) == "skipped"
+
+
+def test_a_run_of_another_host_is_left_alone_until_that_falls_silent(run, caplog):
+    owned_elsewhere(run)
+    assert carry_out(run) == "busy"
+    owned_elsewhere(run, age=3600)
+    assert carry_out(run) == "done"
+    assert "process 7 on elsewhere gave no sign of life for 60 minutes" in caplog.text
+
+
+@pytest.mark.parametrize("moment", ["training", "evaluation"])
+def test_a_process_that_was_replaced_writes_nothing_more(run, monkeypatch, moment):
+    """It slept, another host took the run over, and it wakes up."""
+    before = {}
+
+    def replace():
+        owned_elsewhere(run)
+        before.update(listing(run))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "STATUS_SECONDS", 0.0)
+        asked = itertools.count()
+        if moment == "evaluation":
+            patch.setattr(runner, "evaluate", lambda *_: replace() or {"measures": {}})
+        assert carry_out(run, stop=lambda: replace() if moment == "training" and next(asked) == 2 else None) == "busy"
+    assert listing(run) == before
+    assert not run.finished
+    assert json.loads((run.path / "lock").read_text())["host"] == "elsewhere"
+    (run.path / "lock").unlink()
+    assert carry_out(run) == "done"
+
+
+def test_what_killed_writers_left_is_removed(run):
+    (run.path / "measures").mkdir(parents=True)
+    for name in (".checkpoint.pt.abc.tmp", "measures/.likelihood.json.abc.tmp"):
+        (run.path / name).touch()
+    carry_out(run)
+    assert sorted(listing(run)) == sorted([*FILES, "measures"])
+    assert list((run.path / "measures").iterdir()) == []
+
+
+def test_force_takes_the_results_first_and_the_provenance_last(run, monkeypatch):
+    """So that a kill in between never leaves results without a model, or one data's model under another's name."""
+    carry_out(run)
+    gone = []
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda self, **options: (gone.append(self.name), unlink(self, **options))[1])
+    runner.clear(run.path)
+    assert gone[:2] == ["metrics.json", "checkpoint.pt"]
+    assert gone[-1] == "provenance.json"
+    assert list(listing(run)) == ["lock"]
+
+
+# What status.json and its neighbours say
+
+
+def state_is(run, state):
+    run.path.mkdir(parents=True, exist_ok=True)
+    runner.write_status(run, state)
+
+
+@pytest.mark.parametrize("state", ["running", "evaluating"])
+def test_a_run_whose_process_vanished_is_lost(run, state):
+    state_is(run, state)
+    assert run.true_state() == "lost"
+    with another_process(run):
+        assert run.true_state() == state
+    owned_elsewhere(run)
+    assert run.true_state() == state
+    owned_elsewhere(run, age=3600)
+    assert run.true_state() == "lost"
+
+
+@pytest.mark.parametrize("state", ["failed", "interrupted", "partial", "requeued"])
+def test_a_run_that_has_ended_is_not_lost(run, state):
+    state_is(run, state)
+    assert run.true_state() == state
+
+
+def test_a_run_is_new_before_and_done_with_its_metrics(run):
+    assert run.true_state() == "new"
+    carry_out(run)
+    state_is(run, "evaluating")  # killed between the metrics and the last status
+    assert run.true_state() == "done"
+    before = listing(run)
+    assert carry_out(run) == "skipped"
+    assert run.status["state"] == "done"
+    after = listing(run)
+    assert [name for name in FILES if after[name] != before[name]] == ["lock", "status.json"]
+
+
+def test_the_status_says_where_the_training_stands(run, monkeypatch):
+    monkeypatch.setattr(runner, "STATUS_SECONDS", 0.0)
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    seen = []
+    config = tiny_config("mmvae")
+    carry_out(Run(config, 0, run.out), stop=lambda: seen.append(Run(config, 0, run.out).status))
+    status = seen[12]  # after the report at step 10
+    progress = {name: status[name] for name in ("state", "epoch", "epochs", "job", "pid")}
+    assert progress == {"state": "running", "epoch": 2, "epochs": 3, "job": "12_3", "pid": os.getpid()}
+    assert status["share"] == pytest.approx(10 / 18)
+    assert status["loss"] > 0
+    assert status["samples_per_second"] > 0
+    assert status["seconds_left"] > 0
+    assert time.time() - 3600 < status["updated"] <= time.time()
+
+
+def test_the_status_is_not_rewritten_all_the_time(run, monkeypatch):
+    seen = set()
+    monkeypatch.setattr(runner, "STATUS_SECONDS", 3600.0)
+    carry_out(run, stop=lambda: seen.add((run.path / "status.json").stat().st_ino))
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "job"),
+    [
+        ({}, None),
+        ({"SLURM_JOB_ID": "5"}, "5"),
+        ({"SLURM_JOB_ID": "6", "SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "0"}, "5_0"),
+    ],
+)
+def test_a_job_is_named_as_the_scheduler_names_it(monkeypatch, variables, job):
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert runner.slurm_job() == job
+
+
+def session_by(revision, run, monkeypatch, **options):
+    code = {"version": "1", "revision": revision, "dirty": False, "sha256": revision}
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.provenance, "code", lambda: code)
+        carry_out(run, **options)
+    return read_json(run.path / "provenance.json")
+
+
+def test_provenance_names_who_began_and_who_went_on(run, monkeypatch):
+    before = session_by("aaa", run, monkeypatch, stop=stop_at(2))
+    after = session_by("bbb", run, monkeypatch)
+    assert after["code"]["revision"] == "aaa"
+    assert [session["code"]["revision"] for session in after["sessions"]] == ["aaa", "bbb"]
+    assert {key: after[key] for key in ("started", "argv", "versions", "hardware")} == {
+        key: before[key] for key in ("started", "argv", "versions", "hardware")
+    }
+    assert set(after["sessions"][1]) == {"started", "host", "device", "torch", "code"}
+    assert run.finished
+
+
+def test_a_session_that_saved_no_step_did_not_begin_the_run(run, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "train", raising(ValueError("oops")))
+        session_by("aaa", run, monkeypatch)
+    after = session_by("bbb", run, monkeypatch)
+    assert after["code"]["revision"] == "bbb"
+    assert [session["code"]["revision"] for session in after["sessions"]] == ["aaa", "bbb"]
 
 
 def test_initial_parameters_are_a_function_of_the_seed_alone(tmp_path):

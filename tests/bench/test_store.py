@@ -1,20 +1,25 @@
+import errno
 import json
 import os
 import select
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 import bench
+from bench.errors import BenchError
 from bench.store import (
     cache_root,
+    check_writable,
     exclusive,
     new_directory,
     read_json,
     remove_directory,
+    remove_temporaries,
     write_atomic,
     write_json,
     write_text,
@@ -58,6 +63,118 @@ def test_files_are_for_whom_the_umask_says(tmp_path):
         assert os.umask(0o027) == 0o027
     finally:
         os.umask(before)
+
+
+def sync_calls(monkeypatch):
+    """What fsync was called for: names, in the order of the calls."""
+    seen = []
+    fsync = os.fsync
+    link = "/proc/self/fd/{}".format
+
+    def call(descriptor):
+        fsync(descriptor)
+        seen.append(Path(os.readlink(link(descriptor))))
+
+    monkeypatch.setattr(os, "fsync", call)
+    return seen
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks /proc for the names of descriptors")
+def test_content_is_made_lasting_before_it_is_renamed_and_the_name_after(tmp_path, monkeypatch):
+    seen = sync_calls(monkeypatch)
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda *names: (seen.append(Path("rename")), replace(*names))[1])
+    write_text(tmp_path / "file", "text")
+    assert [path.suffix or path.name for path in seen] == [".tmp", "rename", tmp_path.name]
+
+
+def test_what_was_there_can_be_kept(tmp_path):
+    path, kept = tmp_path / "file", tmp_path / "kept"
+    for text in ("1", "2", "3"):
+        write_atomic(path, lambda file, text=text: file.write(text.encode()), keep=kept)
+    assert (path.read_text(), kept.read_text()) == ("3", "2")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def raising(error):
+    def fail(*_arguments, **_options):
+        raise error
+
+    return fail
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("module", "call", "error"),
+    [
+        (os, "fsync", FULL),
+        (os, "replace", FULL),
+        (tempfile, "mkstemp", FULL),
+        (tempfile, "mkstemp", PermissionError(errno.EACCES, "Permission denied")),
+        (tempfile, "mkstemp", OSError(errno.EROFS, "Read-only file system")),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_an_error_that_names_the_file(tmp_path, monkeypatch, module, call, error):
+    path = tmp_path / "file"
+    write_text(path, "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, call, raising(error))
+        with pytest.raises(type(error), match=rf"{error.strerror}: '{path}'$"):
+            write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_is_full_halfway_leaves_nothing_of_the_half(tmp_path):
+    def write(file):
+        file.write(b"half")
+        file.flush()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left on device"):
+        write_atomic(tmp_path / "file", write)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_systems_that_cannot_sync_directories_will_do(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def files_only(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    write_text(tmp_path / "file", "text")
+    assert (tmp_path / "file").read_text() == "text"
+
+
+def test_temporaries_of_killed_writers_are_removed_and_nothing_else(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in (".file.abc.tmp", "folder/.file.abc.tmp", "file", "results.tmp"):
+        (tmp_path / name).touch()
+    remove_temporaries(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder", "results.tmp"]
+
+
+def test_a_folder_that_takes_files_is_made_and_left_empty(tmp_path):
+    check_writable(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_a_file_in_place_of_the_folder_is_explained(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "folder"):
+        with pytest.raises(BenchError, match=rf"{path}: cannot write there.*another folder"):
+            check_writable(path)
+
+
+def test_a_folder_that_is_read_only_is_explained(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", raising(OSError(errno.EROFS, "Read-only file system")))
+    with pytest.raises(BenchError, match="Read-only file system"):
+        check_writable(tmp_path)
 
 
 def test_json_comes_back(tmp_path):
