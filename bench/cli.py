@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bench.commands import compare, data, evaluate, listing, report, run
+from bench.commands import cancel, compare, data, evaluate, listing, logs, report, retry, run, speed, status
 from bench.errors import BenchError
 
 
@@ -34,6 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="bench", description="Compare priors of multimodal VAEs by coherence.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, evaluate, report, compare, listing, data):
+    for command in (run, status, logs, cancel, retry, evaluate, report, compare, listing, data, speed):
         command.add(commands)
     return top

@@ -2,7 +2,8 @@
 
 A preset has the sections `trainer` and `evaluation`, and under `methods` the settings of each method: keys of the
 method's own `Config`, and a `trainer` section for what differs from the preset's. `--set` writes into the same tree:
-`trainer.lr=1e-3`, `evaluation.samples=2000`, and `beta=2.5` or `prior.steps=20` for keys of the method.
+`trainer.lr=1e-3`, `evaluation.samples=2000`, and `beta=2.5` or `prior.steps=20` for keys of the method. `--sweep` takes
+several values for a key, `prior.steps=20,60`, and each is a configuration of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 import types
@@ -115,23 +117,63 @@ def parse_settings(settings: Sequence[str]) -> dict[tuple[str, ...], Any]:
     return parsed
 
 
-def resolve(methods: Sequence[str], dataset: str, source: str, preset: str, settings: Sequence[str]) -> list[RunConfig]:
-    """One configuration per method: dataclass defaults < preset < the method's part of it < `--set`.
+def parse_sweeps(sweeps: Sequence[str]) -> dict[tuple[str, ...], list[Any]]:
+    """["prior.steps=20,60"] -> {("prior", "steps"): [20, 60]}; each value is read as that of `--set` is."""
+    parsed: dict[tuple[str, ...], list[Any]] = {}
+    for sweep in sweeps:
+        key, _, values = sweep.partition("=")
+        path = tuple(key.split("."))
+        if not key or not values.strip():
+            raise UsageError(f"--sweep {sweep!r}: expected KEY=VALUE,VALUE, such as trainer.lr=1e-3,5e-4")
+        if path in parsed:
+            raise UsageError(f"--sweep {key} is given twice; name all its values at once: {key}=VALUE,VALUE")
+        try:
+            # A YAML list, so that a value may have commas of its own: prior.betas=[0,0.9],[0.5,0.999]
+            parsed[path] = yaml.safe_load(f"[{values}]")
+        except yaml.YAMLError:
+            raise UsageError(f"--sweep {sweep!r}: the values {values!r} cannot be read") from None
+    return parsed
 
-    A setting must be known to at least one of the methods; the others go without it.
+
+def resolve(
+    methods: Sequence[str],
+    dataset: str,
+    source: str,
+    preset: str,
+    settings: Sequence[str],
+    sweeps: Sequence[str] = (),
+) -> list[RunConfig]:
+    """The methods' configurations: dataclass defaults < preset < the method's part of it < `--set`, `--sweep`.
+
+    Several sweeps are a grid, of which every method has the part that it has keys for, each configuration once. A key
+    must be known to at least one of the methods; the others go without it.
 
     Raises:
-        UsageError: unknown method, preset or key, or a value of the wrong type or out of range.
+        UsageError: unknown method, preset or key, or a value of the wrong type or out of range; a key that is both set
+            and swept, or swept twice.
     """
     for name in methods:
         if name not in METHODS:
             raise UsageError(unknown("method", name, METHODS))
     tree = load_preset(preset)
-    parsed = parse_settings(settings)
-    for path in parsed:
+    fixed, swept = parse_settings(settings), parse_sweeps(sweeps)
+    for option, path in [*(("--set", path) for path in fixed), *(("--sweep", path) for path in swept)]:
         if not any(applies(name, ".".join(path)) for name in methods):
-            raise UsageError(f"--set {'.'.join(path)}: {_complaint(methods, path)}")
-    return [_resolve_one(name, dataset, source, preset, tree, parsed) for name in methods]
+            raise UsageError(f"{option} {'.'.join(path)}: {_complaint(methods, path)}")
+    if both := sorted(".".join(path) for path in fixed.keys() & swept.keys()):
+        raise UsageError(f"{', '.join(both)}: given to --set and to --sweep; keep one of them")
+    configs = [
+        _resolve_one(name, dataset, source, preset, tree, fixed | point)
+        for name in methods
+        for point in _grid(name, swept)
+    ]
+    return list({config.hash: config for config in configs}.values())
+
+
+def _grid(method: str, swept: Mapping[tuple[str, ...], list[Any]]) -> list[dict[tuple[str, ...], Any]]:
+    """The points of a sweep over the keys that the method has; without such keys the one empty point."""
+    axes = {path: values for path, values in swept.items() if applies(method, ".".join(path))}
+    return [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
 
 
 def applies(method: str, setting: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -73,7 +74,7 @@ def in_process(
     reason is their outcome.
     """
     outcomes: dict[Run, Outcome] = {}
-    titles = {run: f"[{number}/{len(runs)}] {run.name}" for number, run in enumerate(runs, 1)}
+    titles = {run: f"[{number}/{len(runs)}] {name}" for number, (run, name) in enumerate(_names(runs), 1)}
     asked = stop or StopRequest()
     attempt = partial(execute, data=data, judge=judge, force=force, report=display.progress, stop=asked)
     with asked.listening():
@@ -88,6 +89,12 @@ def in_process(
                 if outcome == "failed" and fail_fast:
                     return outcomes
     return outcomes
+
+
+def _names(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+    """With the configuration's hash where a name would stand for several runs, as in a sweep."""
+    often = Counter(run.name for run in runs)
+    return [(run, f"{run.name} ({run.config.hash})" if often[run.name] > 1 else run.name) for run in runs]
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

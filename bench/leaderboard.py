@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from bench.measures import further_lines, measures_table
-from bench.statistics import obstacles, student_interval, verdict
+from bench.statistics import obstacles, settings_of, student_interval, verdict
 from bench.store import read_json, write_atomic, write_text
 
 log = logging.getLogger("bench")
@@ -36,7 +36,7 @@ COLUMNS = [
     *[f"{metric}{suffix}" for metric in METRICS for suffix in ("", "_low", "_high", "_std")],
     *["interval", *MEANS[:4], "gap_closed", "poster_joint", "poster_cross"],
     *[f"{name}_{what}" for name in POSTER for what in ("difference", "verdict")],
-    *[*MEANS[4:], *SAME, "config_hash", "data_fingerprint"],
+    *[*MEANS[4:], *SAME, "config_hash", "settings", "data_fingerprint"],
 ]
 
 
@@ -73,7 +73,8 @@ def _describe(path: Path) -> dict[str, Any]:
         "classifier_accuracy": provenance["classifier_accuracy"]["mean"],
         "network": config["model"]["network"],
         "epochs": config["trainer"]["epochs"],
-        "config": {key: config[key] for key in ("method", "dataset", "source", "preset", "model", "trainer")},
+        "config": {key: config[key] for key in ("method", "dataset", "source", "preset", "model", "trainer")}
+        | {"evaluation": config.get("evaluation", {})},
         "device": hardware["name"],
         "torch": provenance["versions"]["torch"],
         "revision": (code["revision"] or f"v{code['version']}")[:12] + ("+changes" if code["dirty"] else ""),
@@ -154,7 +155,8 @@ def leaderboard(runs: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
         row |= {name: group[name].mean() for name in MEANS}
         row["gap_closed"] = gap_closed(row)
         row |= {name: " ".join(str(value) for value in group[name].unique()) for name in SAME}
-        rows.append(row | {"config": group["config"].iloc[0]})
+        config = group["config"].iloc[0]
+        rows.append(row | {"config": config, "settings": settings_of(config)})
     table = _beside_poster(pd.DataFrame(rows))
     # The methods' own priors first: they are the leaderboard, and the fitted ones an analysis of it.
     table = table.assign(fitted=table["prior"] != "own").sort_values(
@@ -199,6 +201,8 @@ def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> s
     """The leaderboard for people: one section per (dataset, source, preset), then what failed and why."""
     lines = ["# Leaderboard", ""]
     for (dataset, source, preset), group in table.groupby(["dataset", "source", "preset"], sort=False):
+        own = group[group["prior"] == "own"].to_dict("records")
+        swept = any(row["settings"] for row in own)
         lines += [
             f"## {dataset}, {source} data, preset {preset}",
             "",
@@ -206,15 +210,20 @@ def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> s
             f"Data {' '.join(group['data_fingerprint'].unique())}. {'; '.join(group['protocol'].unique())}.",
             "",
             "| method | seeds | joint coherence | from p0 | aggregate posterior | cross coherence "
-            "| poster joint | poster cross | verdict | training s | samples/s | config |",
-            "|---|---|---|---|---|---|---|---|---|---|---|---|",
-            *(_markdown_row(row) for row in group[group["prior"] == "own"].to_dict("records")),
+            f"| poster joint | poster cross | verdict | training s | samples/s | config |{' settings |' * swept}",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|" + "---|" * swept,
+            *(_markdown_row(row) + f" {row['settings']} |" * swept for row in own),
             "",
             *_prior_lines(group),
             *further_lines(_where(runs, dataset=dataset, source=source, preset=preset)),
         ]
     if len(failed):
-        lines += ["## Failed", "", "| method | dataset | preset | seed | cause |", "|---|---|---|---|---|"]
+        lines += [
+            "## Failed",
+            "",
+            "| method | dataset | preset | seed | cause | settings |",
+            "|---|---|---|---|---|---|",
+        ]
         lines += [*(_failed_row(row) for row in failed.to_dict("records")), ""]
     return "\n".join(lines)
 
@@ -279,7 +288,8 @@ def _markdown_row(row: dict[Any, Any]) -> str:
 def _failed_row(row: dict[Any, Any]) -> str:
     # A line break or a bar in the message would break the table.
     cause = " ".join(f"{row['kind']}: {row['message']}".split()).replace("|", "\\|")
-    return f"| {row['method']} | {row['dataset']} ({row['source']}) | {row['preset']} | {row['seed']} | {cause} |"
+    cells = [row["method"], f"{row['dataset']} ({row['source']})", row["preset"], f"{row['seed']}", cause]
+    return f"| {' | '.join([*cells, settings_of(row['config'])])} |"
 
 
 def write_leaderboard(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

@@ -8,6 +8,7 @@ import os
 import platform
 import socket
 import subprocess
+from dataclasses import asdict
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 
 import bench
+from bench.acceleration import choose
 
 DISTRIBUTION = "multimodal-prior-bench"
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "mlxtend")
@@ -53,6 +55,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "acceleration": asdict(choose(device)),
         "host": socket.gethostname(),
         "system": platform.platform(),
     }

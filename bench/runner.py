@@ -23,11 +23,13 @@ import torch
 import yaml
 
 from bench import checkpoints, figures, provenance
-from bench.claims import Busy, Claim, Replaced, claim, claimed
+from bench.acceleration import accelerate, choose
+from bench.claims import Busy, Claim, Replaced, claim
 from bench.classifiers import Classifiers
 from bench.config import RunConfig
 from bench.datasets.base import Dataset
 from bench.errors import BenchError
+from bench.status import AT_WORK, own_word
 from bench.store import read_json, remove_temporaries, write_atomic, write_json, write_text
 from bench.training import Diverged, Interrupted, Progress, State, train
 from evaluators import DEFAULT, evaluator
@@ -40,7 +42,6 @@ Outcome = StopReason | Literal["done", "skipped", "failed", "busy"]
 
 # A status that is rewritten while the run goes on is for people: more often is of no use to them.
 STATUS_SECONDS = 2.0
-AT_WORK = {"running", "evaluating"}
 STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 log = logging.getLogger("bench")
@@ -79,11 +80,7 @@ class Run:
         time budget was used up), `requeued` (the scheduler will start it again), or `lost`: the status says that a
         process is at work, but none holds the run's lock, nor gives a sign of life on another host.
         """
-        if self.finished:
-            return "done"
-        state = str(self.status["state"])
-        lost = state in AT_WORK and not claimed(self.path / "lock")
-        return "lost" if lost else state
+        return str(own_word(self.path)["state"])
 
     @property
     def finished(self) -> bool:
@@ -281,10 +278,12 @@ def _train_and_evaluate(session: Session, data: Dataset, judge: Classifiers) -> 
 
 
 def build_method(run: Run, data: Dataset, device: torch.device) -> Method:
-    """The method with its initial parameters, a function of the seed alone."""
+    """The method with its initial parameters, a function of the seed alone, as fast as the device has it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        return method_class(run.config.method)(run.config.model, data.modalities).to(device)
+        method = method_class(run.config.method)(run.config.model, data.modalities).to(device)
+    accelerate(method, choose(device))
+    return method
 
 
 def evaluate(run: Run, method: Method, data: Dataset, judge: Classifiers) -> dict[str, Any]:

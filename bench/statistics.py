@@ -11,6 +11,8 @@ from typing import Any
 from scipy import stats
 
 from bench.config import resolve
+from bench.errors import UsageError
+from bench.settings import SECTIONS, named, spelled
 
 # Correct reimplementations of these methods lie 0.02 to 0.05 from what the papers print: a library that follows the
 # published settings has a cross coherence of 0.886 for MMVAE+ (printed: 0.869) and of 0.64 for MVTCAE (0.591). To tell
@@ -88,27 +90,22 @@ def obstacles(row: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     return reasons
 
 
-def changed_settings(config: Mapping[str, Any]) -> list[str]:
-    """The model's and the trainer's settings that are not those of the run's preset, as `key=value`.
+def changed_settings(config: Mapping[str, Any], sections: Sequence[str] = ("model", "trainer")) -> list[str]:
+    """The settings that are not those of the run's preset, as `key=value`.
 
-    Those of the evaluation change how precisely a measure is known, not the measure.
+    Those of the evaluation are left out: they change how precisely a measure is known, not the measure.
+
+    Raises UsageError for a method or a preset that this version does not have.
     """
     (preset,) = resolve([config["method"]], config["dataset"], config["source"], config["preset"], [])
-    ours, theirs = _settings(config), _settings(preset.as_dict())
+    ours, theirs = named(config, sections), named(preset.as_dict(), sections)
     # A key that the run does not have came with a later version of the code, with a default that changes nothing.
-    return [f"{key}={value}" for key, value in ours.items() if key not in theirs or theirs[key] != value]
+    return [spelled(key, value) for key, value in ours.items() if key not in theirs or theirs[key] != value]
 
 
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The leaves of model and trainer by their names in `--set`."""
-    return dict(_leaves(config["model"])) | {f"trainer.{key}": value for key, value in _leaves(config["trainer"])}
-
-
-def _leaves(tree: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    leaves: list[tuple[str, Any]] = []
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            leaves += [(f"{key}.{name}", leaf) for name, leaf in _leaves(value)]
-        else:
-            leaves.append((key, list(value) if isinstance(value, tuple) else value))
-    return leaves
+def settings_of(config: Mapping[str, Any]) -> str:
+    """All settings that are not those of the run's preset: "prior.steps=20 trainer.lr=0.0005"."""
+    try:
+        return " ".join(changed_settings(config, SECTIONS))
+    except UsageError:
+        return "(of another version)"

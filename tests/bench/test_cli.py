@@ -76,12 +76,14 @@ def test_finished_runs_are_skipped(smoke, bench):
 def test_report_is_rebuilt_from_the_runs(smoke, bench):
     _, out = smoke
     before = (out / "leaderboard.csv").read_text()
-    for path in (out / "leaderboard.csv", out / "leaderboard.md", *out.glob("figures/*")):
+    tables = [out / name for name in ("leaderboard.csv", "leaderboard.md", "measures.csv")]
+    for path in (*tables, *out.glob("figures/*")):
         path.unlink()
     result = bench("report", "--out", out)
     assert result.returncode == 0, result.stderr
     assert (out / "leaderboard.csv").read_text() == before
-    assert len(list(out.glob("figures/*.png"))) == 3
+    assert all(path.exists() for path in tables)
+    assert len(list(out.glob("figures/*.png"))) == 4
 
 
 def test_dry_run_writes_nothing(bench, tmp_path):

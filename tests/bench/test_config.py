@@ -196,3 +196,53 @@ def test_the_hash_does_not_depend_on_the_order_or_spelling_of_settings():
     one = tiny_config("mmvae", "beta=2", "trainer.lr=1e-3")
     two = tiny_config("mmvae", "trainer.lr=0.001", "beta=2.0")
     assert one.hash == two.hash
+
+
+def swept(methods, *sweeps, settings=()):
+    return resolve(methods, "toy", "bundled", "smoke", settings, sweeps)
+
+
+def test_sweeps_are_a_grid():
+    configs = swept(["ebm-base"], "trainer.lr=1e-3,5e-4", "prior.steps=20,60", settings=["trainer.epochs=3"])
+    points = [(config.trainer.lr, config.model.prior.steps, config.trainer.epochs) for config in configs]
+    assert points == [(0.001, 20, 3), (0.001, 60, 3), (0.0005, 20, 3), (0.0005, 60, 3)]
+    assert len({config.hash for config in configs}) == 4
+
+
+def test_a_swept_configuration_is_the_one_that_set_gives():
+    (config,) = swept(["mmvae"], "trainer.lr=5e-4")
+    assert config == resolve(["mmvae"], "toy", "bundled", "smoke", ["trainer.lr=5e-4"])[0]
+
+
+def test_a_key_that_a_method_does_not_have_multiplies_nothing_for_it():
+    configs = swept(["mmvae", "ebm-base"], "prior.steps=2,3", "beta=1,2")
+    assert [config.method for config in configs] == ["mmvae"] * 2 + ["ebm-base"] * 4
+
+
+def test_values_that_mean_the_same_are_one_configuration():
+    assert len(swept(["mmvae"], "trainer.lr=1e-3,0.001,1.0e-3")) == 1
+
+
+def test_a_swept_value_may_have_commas_of_its_own():
+    configs = swept(["ebm-base"], "prior.betas=[0,0.9],[0.5,0.999]")
+    assert [config.model.prior.betas for config in configs] == [(0.0, 0.9), (0.5, 0.999)]
+
+
+@pytest.mark.parametrize(
+    ("sweeps", "message"),
+    [
+        (["beta"], "expected KEY=VALUE,VALUE"),
+        (["beta="], "expected KEY=VALUE,VALUE"),
+        (["=1,2"], "expected KEY=VALUE,VALUE"),
+        (["beta=1,[2"], "cannot be read"),
+        (["beta=1,,2"], "cannot be read"),
+        (["beta=1", "beta=2"], "--sweep beta is given twice"),
+        (["latent_dim=1,2"], "latent_dim: given to --set and to --sweep"),
+        (["bet=1,2"], "--sweep bet: unknown key 'bet': did you mean 'beta'"),
+        (["beta=1,many"], "expected float, got 'many'"),
+        (["trainer.lr=1e-3,0"], "lr=0.0: must be > 0"),
+    ],
+)
+def test_sweeps_that_do_not_fit_are_refused(sweeps, message):
+    with pytest.raises(UsageError, match=message):
+        swept(["mmvae"], *sweeps, settings=["latent_dim=4"])

@@ -64,6 +64,13 @@ def test_runs_are_carried_out_in_order(runs):
     assert go(runs) == ["skipped"] * 3
 
 
+def test_runs_of_a_sweep_are_told_apart(tmp_path):
+    swept = [Run(tiny_config("mmvae", "trainer.epochs=1", f"beta={beta}"), 0, tmp_path / "out") for beta in (1.0, 2.0)]
+    display = Silent()
+    go(swept, display)
+    assert display.messages == [f"[{n}/2] mmvae seed 0 ({run.config.hash}): done" for n, run in enumerate(swept, 1)]
+
+
 def test_a_failed_run_leaves_the_others_alone_and_its_cause_is_shown(runs):
     spoil(runs[0])
     display = Silent()
