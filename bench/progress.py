@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
@@ -23,19 +26,14 @@ def describe(progress: Progress) -> str:
     return f"epoch {progress.epoch}/{progress.epochs}{loss}  {rate}  {minutes}:{seconds:02d} left"
 
 
-class Display:
-    """Shows messages and the progress of the run that `start` names."""
+class Screen:
+    """Messages on stderr, above what `live` keeps showing where stderr is a terminal."""
 
-    def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.live: RichProgress | None = None
-        if self.console.is_terminal:
-            self.live = RichProgress(
-                TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), console=self.console
-            )
-        self.name, self.shown = "", 0.0
+    def __init__(self, live: Callable[[Console], RichProgress | Live]) -> None:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.live = live(console) if console.is_terminal else None
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
         if self.live:
             self.live.start()
         return self
@@ -51,6 +49,17 @@ class Display:
             self.live.console.print(text, markup=False)
         else:
             print(text, file=sys.stderr, flush=True)
+
+
+class Display(Screen):
+    """Shows messages and the progress of the run that `start` names."""
+
+    live: RichProgress | None
+
+    def __init__(self) -> None:
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}")
+        super().__init__(lambda console: RichProgress(*columns, console=console))
+        self.name, self.shown = "", 0.0
 
     def start(self, name: str) -> None:
         self.name, self.shown = name, time.monotonic()

@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
-from types import TracebackType
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from bench.progress import SECONDS_BETWEEN_LINES, describe
+from bench.progress import SECONDS_BETWEEN_LINES, Screen, describe
 from bench.runner import Run
 from bench.status import AT_WORK
 from bench.training import Progress
 
 
-class Overview:
+class Overview(Screen):
     """Counts by state, and how far the runs at work are, from their status files."""
 
+    live: Live | None
+
     def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        super().__init__(lambda console: Live(console=console, auto_refresh=False, transient=True))
         self.shown, self.shown_at = "", time.monotonic()
-
-    def __enter__(self) -> Overview:
-        if self.live:
-            self.live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.live:
-            self.live.stop()
-
-    def message(self, text: str) -> None:
-        if self.live:
-            self.live.console.print(text, markup=False)
-        else:
-            print(text, file=sys.stderr, flush=True)
 
     def show(self, states: Mapping[Run, str]) -> None:
         """To be called every second or so. Without a terminal, a line is printed now and then if there is news."""

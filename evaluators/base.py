@@ -157,6 +157,22 @@ class Context:
             yield method.decode(latents, targets)
 
 
+def accuracy_measure(context: Context, value: float, protocol: str, **details: Any) -> Measure:
+    """An accuracy over held-out tuples. What one tuple contributes several times is not independent: the interval
+    counts tuples, not predictions."""
+    low, high = wilson(value, context.tuples)
+    return Measure(
+        value=value,
+        protocol=protocol,
+        n=context.tuples,
+        low=low,
+        high=high,
+        interval="95 % Wilson over tuples, one model",
+        chance=1 / context.classes,
+        details=details,
+    )
+
+
 def wilson(value: float, n: int, z: float = 1.959964) -> tuple[float, float]:
     """95 % Wilson score interval of a proportion `value` of n independent trials."""
     centre = (value + z**2 / (2 * n)) / (1 + z**2 / n)

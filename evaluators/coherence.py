@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from evaluators.base import Context, Measure, wilson
+from evaluators.base import Context, Measure, accuracy_measure, wilson
 
 
 def agreement(predicted: Tensor, classes: int) -> tuple[float, float, list[int]]:
@@ -56,25 +57,12 @@ def joint_coherence(context: Context) -> dict[str, Measure]:
 def cross_coherence(context: Context) -> dict[str, Measure]:
     """Accuracy of the label of x_tgt decoded from one sample z ~ q(z | x_src), averaged over the ordered pairs
     src ≠ tgt. The matrix (rows: source, columns: target) has the self-accuracies on its diagonal."""
-    names, n, labels = context.modalities, context.tuples, context.labels[context.rows()]
+    names, labels = context.modalities, context.labels[context.rows()]
     matrix = torch.tensor([hits(context.judged((source,)).labels, labels) for source in names], dtype=torch.float64)
-    off_diagonal = ~torch.eye(len(names), dtype=torch.bool)
-    value = matrix[off_diagonal].mean().item()
-    # The pairs of one tuple are not independent: the interval counts tuples, not predictions.
-    low, high = wilson(value, n)
-    return {
-        "cross_coherence": Measure(
-            value=value,
-            protocol="pairs",
-            n=n,
-            low=low,
-            high=high,
-            interval="95 % Wilson over tuples, one model",
-            chance=1 / context.classes,
-            ceiling=context.judge.mean_accuracy,
-            details={"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()},
-        )
-    }
+    value = matrix[~torch.eye(len(names), dtype=torch.bool)].mean().item()
+    details = {"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()}
+    measure = accuracy_measure(context, value, "pairs", **details)
+    return {"cross_coherence": replace(measure, ceiling=context.judge.mean_accuracy)}
 
 
 def hits(predicted: dict[str, Tensor], labels: Tensor) -> list[float]:

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from evaluators.base import Context, Measure, wilson
+from evaluators.base import Context, Measure, accuracy_measure
 
 
 def latent_probes(context: Context) -> dict[str, Measure]:
@@ -33,13 +33,9 @@ def latent_probes(context: Context) -> dict[str, Measure]:
 
 
 def _measure(context: Context, accuracy: dict[str, float]) -> Measure:
-    value, n = sum(accuracy.values()) / len(accuracy), context.tuples
-    low, high = wilson(value, n)
-    interval = "95 % Wilson over tuples, one model"
+    value = sum(accuracy.values()) / len(accuracy)
     details = {"modalities": accuracy, "training_tuples": len(context.train_labels)}
-    return Measure(
-        value, "logistic regression on samples", n, low, high, interval, 1 / context.classes, details=details
-    )
+    return accuracy_measure(context, value, "logistic regression on samples", **details)
 
 
 @torch.no_grad()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
-from evaluators.base import Context, Measure, wilson
+from evaluators.base import Context, Measure, accuracy_measure
 
 
 def subset_coherence(context: Context) -> dict[str, Measure]:
@@ -13,7 +14,7 @@ def subset_coherence(context: Context) -> dict[str, Measure]:
     `cross_coherence_k` averages over the subsets of size k and their targets; k = 1 is `cross_coherence`. The accuracy
     of every subset and target is in the details.
     """
-    names, n, labels = context.modalities, context.tuples, context.labels[context.rows()]
+    names, labels = context.modalities, context.labels[context.rows()]
     measures = {}
     for k in range(1, len(names)):
         table = {}
@@ -23,16 +24,6 @@ def subset_coherence(context: Context) -> dict[str, Measure]:
             table["+".join(given)] = accuracy
         accuracies = [value for row in table.values() for value in row.values()]
         value = sum(accuracies) / len(accuracies)
-        low, high = wilson(value, n)
-        measures[f"cross_coherence_{k}"] = Measure(
-            value=value,
-            protocol=f"subsets of {k}",
-            n=n,
-            low=low,
-            high=high,
-            interval="95 % Wilson over tuples, one model",
-            chance=1 / context.classes,
-            ceiling=context.judge.mean_accuracy,
-            details={"accuracy": table},
-        )
+        measure = accuracy_measure(context, value, f"subsets of {k}", accuracy=table)
+        measures[f"cross_coherence_{k}"] = replace(measure, ceiling=context.judge.mean_accuracy)
     return measures
