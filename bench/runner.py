@@ -348,7 +348,8 @@ def describe(run: Run, data: Dataset, judge: Classifiers, device: torch.device) 
         "torch": here["versions"]["torch"],
         "code": here["code"],
     }
-    first = {**here, "argv": sys.argv, "started": session["started"]}
+    # Where the program lies is nobody's business but this machine's.
+    first = {**here, "argv": [Path(sys.argv[0]).name, *sys.argv[1:]], "started": session["started"]}
     goes_on = checkpoint.exists() or checkpoints.previous(checkpoint).exists()
     return {
         "method": run.config.method,
