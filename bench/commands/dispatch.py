@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bench.worker import Order
 
 EXECUTORS = ("local", "slurm")
-MOST_AT_ONCE = 4  # without --jobs
 
 
 def add_executor_options(command: argparse.ArgumentParser) -> None:
@@ -30,8 +29,8 @@ def add_executor_options(command: argparse.ArgumentParser) -> None:
         "--jobs",
         type=int,
         metavar="N",
-        help="with --executor local: runs at once, each a process with its share of the cores, GPUs given out in turn; "
-        "1 is this process (default: one a core, 4 at most; 1 on an accelerator)",
+        help="with --executor local: runs at once, each a process with its share of the cores, GPUs given out in turn "
+        "(default 1, in this process)",
     )
     command.add_argument(
         "--cluster", type=Path, metavar="FILE", help="with --executor slurm: what the jobs ask for (YAML)"
@@ -86,22 +85,8 @@ def dispatch(runs: Sequence[Run], options: argparse.Namespace) -> int:
     if options.executor == "slurm":
         return submit_jobs(runs, options)
     check_writable(options.out)
-    options.jobs = options.jobs or automatic_jobs(runs, options)
-    outcomes = here(runs, options) if options.jobs == 1 else in_pool(runs, options)
+    outcomes = here(runs, options) if (options.jobs or 1) == 1 else in_pool(runs, options)
     return conclude(outcomes.values(), options.out)
-
-
-def automatic_jobs(runs: Sequence[Run], options: argparse.Namespace) -> int:
-    """One run a core: networks this small gain little from a second thread, whose waiting costs much on a busy machine.
-    Each process holds the data, hence a limit. An accelerator is best left to one run.
-
-    Finished runs count as well: the same command goes on with the same threads, which the last digits depend on.
-    """
-    from bench.pool import cores
-
-    if choose_device(options.device).type != "cpu":
-        return 1
-    return min(len(runs), cores(), MOST_AT_ONCE)
 
 
 def order_of(runs: Sequence[Run], options: argparse.Namespace) -> Order:
