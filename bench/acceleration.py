@@ -1,11 +1,14 @@
-"""How encoders and decoders are computed on an accelerator: number format, memory layout, and the step as one graph.
+"""How networks are computed: threads on a CPU; on an accelerator number format, memory layout, and the step as a graph.
 
 Whatever is chosen, log-densities, divergences and Langevin dynamics stay float32, and so does everything in eval mode.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -14,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Batch, Method, Streams
+
+log = logging.getLogger("bench")
 
 WARM_UP = 3  # steps on a side stream before a capture, so that libraries have chosen their algorithms
 
@@ -45,6 +50,24 @@ def accelerate(method: Method, acceleration: Acceleration) -> None:
                 network.to(memory_format=torch.channels_last)
             if acceleration.bfloat16:
                 network.forward = in_bfloat16(network, network.forward)
+
+
+@contextmanager
+def thread_count(threads: int) -> Iterator[None]:
+    """Within it, CPU operations use this many threads, or all cores where there are fewer."""
+    before = torch.get_num_threads()
+    if threads > cores():
+        log.warning("begun with %d threads, and here are %d cores: the last digits may differ", threads, cores())
+    torch.set_num_threads(min(threads, cores()))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def cores() -> int:
+    """How many this process may use, which in a container or a job can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_bfloat16(network: nn.Module, forward: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from bench.acceleration import cores
 from bench.executors import StopRequest
 from bench.jobs import JobRecord, Submission
 from bench.runner import Outcome, Run
@@ -75,11 +76,6 @@ def environments(jobs: int, device: str) -> list[dict[str, str]]:
         {**share, "CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus else share
         for slot, share in enumerate(shares)
     ]
-
-
-def cores() -> int:
-    """How many this process may use, which in a container or a job can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import socket
 import subprocess
@@ -16,7 +15,7 @@ from typing import Any
 import torch
 
 import bench
-from bench.acceleration import choose
+from bench.acceleration import choose, cores
 
 DISTRIBUTION = "multimodal-prior-bench"
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "mlxtend")
@@ -53,7 +52,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     hardware: dict[str, Any] = {
         "device": str(device),
         "name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "acceleration": asdict(choose(device)),
         "host": socket.gethostname(),

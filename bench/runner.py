@@ -23,7 +23,7 @@ import torch
 import yaml
 
 from bench import checkpoints, figures, provenance
-from bench.acceleration import accelerate, choose
+from bench.acceleration import accelerate, choose, thread_count
 from bench.claims import Busy, Claim, Replaced, claim
 from bench.classifiers import Classifiers
 from bench.config import RunConfig
@@ -217,7 +217,7 @@ class Session:
 def _carry_out(session: Session, data: Dataset, judge: Classifiers) -> Outcome:
     """What becomes of the run, which is also its last status."""
     try:
-        _train_and_evaluate(session, data, judge)
+        _write_results(session, data, judge)
         return "done"
     except Replaced:
         raise
@@ -247,12 +247,22 @@ def message_of(error: Exception) -> str:
     return f"{error}{advice if kind_of(error) == 'storage' else ''}"
 
 
-def _train_and_evaluate(session: Session, data: Dataset, judge: Classifiers) -> None:
-    run, device = session.run, data.train.labels.device
+def _write_results(session: Session, data: Dataset, judge: Classifiers) -> None:
+    run = session.run
     write_text(run.path / "config.yaml", yaml.safe_dump(plain(run.config.as_dict()), sort_keys=False))
-    write_json(run.path / "provenance.json", describe(run, data, judge, device))
+    origin = describe(run, data, judge, data.train.labels.device)
+    write_json(run.path / "provenance.json", origin)
     session.status("running")
-    method = build_method(run, data, device)
+    # The last digits of a sum depend on how many threads share it: a run goes on as it was begun.
+    with thread_count(origin["hardware"]["threads"]):
+        metrics = _train_and_evaluate(session, data, judge)
+    session.finish(metrics)
+
+
+def _train_and_evaluate(session: Session, data: Dataset, judge: Classifiers) -> dict[str, Any]:
+    """What metrics.json holds."""
+    run = session.run
+    method = build_method(run, data, data.train.labels.device)
     checkpoint = run.path / "checkpoint.pt"
     state = train(
         *(method, data.train, run.config.trainer, run.seed, checkpoint),
@@ -274,7 +284,7 @@ def _train_and_evaluate(session: Session, data: Dataset, judge: Classifiers) -> 
     }
     # Of all sessions of an interrupted run: the training's seconds are part of its state.
     metrics["wall_seconds"] = state.seconds + time.perf_counter() - evaluation_started
-    session.finish(metrics)
+    return metrics
 
 
 def build_method(run: Run, data: Dataset, device: torch.device) -> Method:

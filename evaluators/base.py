@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,9 @@ import torch
 from torch import Tensor
 
 from methods.base import Method, Streams
+
+Source = str | tuple[str, ...]  # where judged images come from: see `Context.judged`
+SAMPLED = ("prior", "base")  # the sources that need no tuples
 
 
 class Judge(Protocol):
@@ -80,7 +84,7 @@ class Context:
     samples: int
     batch_size: int
     inception: Path | None = None
-    _judged: dict[str | tuple[str, ...], Judged] = field(default_factory=dict, repr=False, compare=False)
+    _judged: dict[Source, Judged] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def modalities(self) -> list[str]:
@@ -105,7 +109,7 @@ class Context:
         for rows in self.rows().split(self.batch_size):
             yield {name: x[rows].float() / 255 for name, x in self.test.items()}, self.labels[rows]
 
-    def judged(self, source: str | tuple[str, ...]) -> Judged:
+    def judged(self, source: Source) -> Judged:
         """What the classifiers say of images from `source`. Each source is decoded and judged once, for all measures.
 
         Args:
@@ -117,44 +121,76 @@ class Context:
             FloatingPointError: decoded images are not finite. Every classifier would give NaN the same label, and
                 nonsense would score as coherent.
         """
-        if source not in self._judged:
-            keep = source in ("real", "prior") or (isinstance(source, tuple) and len(source) == 1)
-            parts = list(self._judge(source, keep))
-            self._judged[source] = Judged(
-                {name: torch.cat([part.labels[name] for part in parts]) for name in parts[0].labels},
-                {name: torch.cat([part.features[name] for part in parts]) for name in parts[0].features},
-            )
+        self.judge_all([source])
         return self._judged[source]
 
     @torch.no_grad()
-    def _judge(self, source: str | tuple[str, ...], keep: bool) -> Iterator[Judged]:
-        for images in self.images(source):
-            if broken := [name for name, x in images.items() if not x.isfinite().all()]:
+    def judge_all(self, sources: Sequence[Source]) -> None:
+        """As `judged`, of several sources together, so that an encoder sees each batch once."""
+        parts: dict[Source, list[Judged]] = {source: [] for source in sources if source not in self._judged}
+        for source, images in self.images(list(parts)):
+            # An infinite or missing value makes the sum one: no need for a mask as large as the images.
+            if broken := [name for name, x in images.items() if not x.sum().isfinite()]:
                 raise FloatingPointError(f"decoded images of {', '.join(broken)} are not finite")
             features = self.judge.features(images)
-            yield Judged(self.judge.classify(features), features if keep else {})
+            keep = source in ("real", "prior") or (isinstance(source, tuple) and len(source) == 1)
+            parts[source].append(Judged(self.judge.classify(features), features if keep else {}))
+        for source, pieces in parts.items():
+            self._judged[source] = Judged(
+                {name: torch.cat([piece.labels[name] for piece in pieces]) for name in pieces[0].labels},
+                {name: torch.cat([piece.features[name] for piece in pieces]) for name in pieces[0].features},
+            )
 
     @torch.no_grad()
-    def images(self, source: str | tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
-        """Batches of the images that `judged` judges: the same ones each time."""
+    def images(self, sources: Sequence[Source]) -> Iterator[tuple[Source, dict[str, Tensor]]]:
+        """Batches of the images that `judged` judges: the same ones each time, those of a source in order."""
         method, names = self.method, self.modalities
-        if source in ("prior", "base"):
-            sample = method.sample_prior if source == "prior" else method.sample_base
-            streams = self.streams(source)
+        for sampled in [name for name in SAMPLED if name in sources]:
+            sample = method.sample_prior if sampled == "prior" else method.sample_base
+            streams = self.streams(sampled)
             for start in range(0, self.samples, self.batch_size):
-                yield method.decode(sample(min(self.batch_size, self.samples - start), streams), names)
-            return
-        given = names if isinstance(source, str) else source
-        targets = names if len(given) == 1 or source == "aggregate" else [n for n in names if n not in given]
-        streams = self.streams("+".join(given) if source != "aggregate" else "aggregate")
-        for batch, _ in self.batches():
-            if source == "real":
-                yield batch
-                continue
-            latents = method.infer(batch, given, streams)
-            if source == "aggregate":
-                latents = method.with_private(latents.z, streams)
-            yield method.decode(latents, targets)
+                yield sampled, method.decode(sample(min(self.batch_size, self.samples - start), streams), names)
+        from_tuples = {s: self.streams("+".join(s) if isinstance(s, tuple) else s) for s in sources if s not in SAMPLED}
+        with encoding_once(method):
+            for batch, _ in self.batches() if from_tuples else ():
+                for source, streams in from_tuples.items():
+                    yield source, batch if source == "real" else self._reconstruct(batch, source, streams)
+
+    def _reconstruct(self, batch: dict[str, Tensor], source: Source, streams: Streams) -> dict[str, Tensor]:
+        """Images decoded from z ~ q(z | x_S) of a batch; S is everything for the aggregate posterior."""
+        method, names = self.method, self.modalities
+        if not isinstance(source, tuple):
+            latents = method.with_private(method.infer(batch, names, streams).z, streams)
+            return method.decode(latents, names)
+        targets = names if len(source) == 1 else [name for name in names if name not in source]
+        return method.decode(method.infer(batch, source, streams), targets)
+
+
+@contextmanager
+def encoding_once(method: Method) -> Iterator[None]:
+    """Within it, an encoder that is given the very tensor of before again gives its output of before.
+
+    With M modalities, the 2^M subsets of a batch then take M encodings and not M 2^(M−1).
+    """
+    forwards = {encoder: encoder.forward for encoder in getattr(method, "encoders", {}).values()}
+    for encoder, forward in forwards.items():
+        encoder.forward = _remembering(forward)
+    try:
+        yield
+    finally:
+        for encoder, forward in forwards.items():
+            encoder.forward = forward
+
+
+def _remembering(forward: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    last: list[Any] = [None, None]
+
+    def remembered(x: Tensor) -> Any:
+        if x is not last[0]:
+            last[:] = x, forward(x)
+        return last[1]
+
+    return remembered
 
 
 def accuracy_measure(context: Context, value: float, protocol: str, **details: Any) -> Measure:

@@ -58,6 +58,7 @@ def cross_coherence(context: Context) -> dict[str, Measure]:
     """Accuracy of the label of x_tgt decoded from one sample z ~ q(z | x_src), averaged over the ordered pairs
     src ≠ tgt. The matrix (rows: source, columns: target) has the self-accuracies on its diagonal."""
     names, labels = context.modalities, context.labels[context.rows()]
+    context.judge_all([(source,) for source in names])
     matrix = torch.tensor([hits(context.judged((source,)).labels, labels) for source in names], dtype=torch.float64)
     value = matrix[~torch.eye(len(names), dtype=torch.bool)].mean().item()
     details = {"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()}

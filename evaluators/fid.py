@@ -13,7 +13,7 @@ from operator import add
 import torch
 from torch import Tensor
 
-from evaluators.base import Context, Measure
+from evaluators.base import Context, Measure, Source
 from evaluators.frechet import Moments, cross_measure, frechet, joint_measure
 
 
@@ -33,8 +33,8 @@ def inception_distance(context: Context) -> dict[str, Measure]:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{context.inception} is no TorchScript file that can be loaded ({reason})") from error
 
-    def moments(source: str | tuple[str, ...]) -> dict[str, Moments]:
-        parts = [{name: _moments(network, x) for name, x in images.items()} for images in context.images(source)]
+    def moments(source: Source) -> dict[str, Moments]:
+        parts = [{name: _moments(network, x) for name, x in images.items()} for _, images in context.images([source])]
         return {name: reduce(add, (part[name] for part in parts)) for name in parts[0]}
 
     real, prior = moments("real"), moments("prior")

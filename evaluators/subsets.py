@@ -15,10 +15,12 @@ def subset_coherence(context: Context) -> dict[str, Measure]:
     of every subset and target is in the details.
     """
     names, labels = context.modalities, context.labels[context.rows()]
+    subsets = {k: list(itertools.combinations(names, k)) for k in range(1, len(names))}
+    context.judge_all([given for same_size in subsets.values() for given in same_size])
     measures = {}
-    for k in range(1, len(names)):
+    for k, same_size in subsets.items():
         table = {}
-        for given in itertools.combinations(names, k):
+        for given in same_size:
             predicted = context.judged(given).labels
             accuracy = {m: (predicted[m] == labels).double().mean().item() for m in names if m not in given}
             table["+".join(given)] = accuracy

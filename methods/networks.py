@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -32,7 +33,9 @@ class PatchEncoder(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         b, c, p, (i, j) = len(x), x.shape[1], self.PATCH, self.grid
         patches = x.reshape(b, c, i, p, j, p).permute(0, 2, 4, 1, 3, 5).reshape(b, i * j, -1)
-        h = torch.relu(self.embed(patches - 0.5)).flatten(1)
+        # The embedding of patches − 0.5, centred in the bias: one pass less over the images.
+        bias = self.embed.bias - 0.5 * self.embed.weight.sum(1)
+        h = torch.relu(F.linear(patches, self.embed.weight, bias)).flatten(1)
         loc, raw = self.heads(torch.relu(self.norm(self.hidden(h)))).chunk(2, -1)
         return loc, raw
 
@@ -49,12 +52,13 @@ class PatchDecoder(nn.Module):
         self.hidden = nn.Linear(latent_dim, self.HIDDEN)
         self.codes = nn.Linear(self.HIDDEN, self.grid[0] * self.grid[1] * self.WIDTH)
         self.pixels = nn.Linear(self.WIDTH, c * self.PATCH**2)
+        nn.init.constant_(self.pixels.bias, 0.5)  # the middle of [0, 1]
 
     def forward(self, u: Tensor) -> Tensor:
         n, (c, h, w), p, (i, j) = len(u), self.shape, self.PATCH, self.grid
         codes = torch.relu(self.codes(torch.relu(self.hidden(u))))
         patches: Tensor = self.pixels(codes.reshape(n, i * j, self.WIDTH)).reshape(n, i, j, c, p, p)
-        return 0.5 + patches.permute(0, 3, 1, 4, 2, 5).reshape(n, c, h, w)
+        return patches.permute(0, 3, 1, 4, 2, 5).reshape(n, c, h, w)
 
 
 class ConvEncoder(nn.Module):

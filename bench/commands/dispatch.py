@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bench.worker import Order
 
 EXECUTORS = ("local", "slurm")
+MOST_AT_ONCE = 8  # without --jobs: each process holds the data
 
 
 def add_executor_options(command: argparse.ArgumentParser) -> None:
@@ -29,8 +30,8 @@ def add_executor_options(command: argparse.ArgumentParser) -> None:
         "--jobs",
         type=int,
         metavar="N",
-        help="with --executor local: runs at once, each a process with its share of the cores, GPUs given out in turn "
-        "(default 1, in this process)",
+        help="with --executor local: runs at once, each a process with its share of the cores, GPUs given out in turn; "
+        f"1 is this process (default: one a core, {MOST_AT_ONCE} at most; 1 on an accelerator)",
     )
     command.add_argument(
         "--cluster", type=Path, metavar="FILE", help="with --executor slurm: what the jobs ask for (YAML)"
@@ -85,8 +86,21 @@ def dispatch(runs: Sequence[Run], options: argparse.Namespace) -> int:
     if options.executor == "slurm":
         return submit_jobs(runs, options)
     check_writable(options.out)
-    outcomes = here(runs, options) if (options.jobs or 1) == 1 else in_pool(runs, options)
+    options.jobs = options.jobs or automatic_jobs(runs, options)
+    outcomes = here(runs, options) if options.jobs == 1 else in_pool(runs, options)
     return conclude(outcomes.values(), options.out)
+
+
+def automatic_jobs(runs: Sequence[Run], options: argparse.Namespace) -> int:
+    """One run a core: networks of the quick preset's size gain little from a second thread. An accelerator is best
+    left to one run.
+
+    Finished runs count as well, so that the same command begins what is left with the same threads, on which the last
+    digits depend.
+    """
+    from bench.acceleration import cores
+
+    return min(len(runs), cores(), MOST_AT_ONCE) if choose_device(options.device).type == "cpu" else 1
 
 
 def order_of(runs: Sequence[Run], options: argparse.Namespace) -> Order:

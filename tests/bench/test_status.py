@@ -513,7 +513,7 @@ def test_a_run_that_never_began_has_its_configuration_from_its_work_order(out, t
     runs = [run_of(out, "beta=2", seed=seed) for seed in (0, 1)]
     submit(out, (None, [name_of(run) for run in runs]), executor="local")
     Order(tuple(runs), out, "cpu").write(out / "jobs" / "a" / "0.json")
-    assert run_bench("retry", "--lost", "--out", out) == 0
+    assert run_bench("retry", "--lost", "--out", out, "--jobs", "1") == 0
     assert [run.finished for run in runs] == [True, True]
 
 
