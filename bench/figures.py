@@ -20,8 +20,11 @@ from torch import Tensor
 
 from bench.datasets.base import Dataset
 from bench.store import write_atomic
-from methods.base import Method, Streams
+from evaluators.chains import snapshots
+from methods.base import Latents, Method, Streams
+from methods.priors import EnergyPrior
 
+CHAINS = 4  # shown in samples_chains.png
 GAP = 4  # white pixels between the blocks of a grid
 BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "fontsize": "small"}  # of a legend
 
@@ -49,6 +52,9 @@ def beside(pictures: list[Image.Image]) -> Image.Image:
 def save_samples(folder: Path, method: Method, data: Dataset, seed: int, columns: int = 20) -> None:
     """samples_joint.png: one prior sample a column, one modality a row.
 
+    samples_chains.png, where the prior has Langevin chains: a block per chain, one modality a row, from p0 (left) to
+    the prior (right), the private latents held fixed (the poster's "Markov transition").
+
     samples_cross.png: a block per source modality; its top row shows one held-out image of each class, and each row
     below one target modality generated from it.
     """
@@ -56,6 +62,14 @@ def save_samples(folder: Path, method: Method, data: Dataset, seed: int, columns
     names = list(method.modalities)
     joint = method.decode(method.sample_prior(columns, streams), names)
     save_picture(folder / "samples_joint.png", grid(torch.stack([joint[name] for name in names])))
+
+    if isinstance(method.prior, EnergyPrior):
+        steps = snapshots(method.prior.config.steps)
+        chains = torch.stack(list(method.prior.chains(CHAINS, steps, streams)))  # [T, N, D]
+        private = method.with_private(chains[0], streams).w
+        frames = [method.decode(Latents(z, private), names) for z in chains]
+        images = torch.stack([torch.stack([frame[name] for frame in frames], 1) for name in names], 1)
+        save_picture(folder / "samples_chains.png", beside([grid(block, scale=2) for block in images]))
 
     first = torch.stack([(data.test.labels == label).nonzero()[0, 0] for label in data.test.labels.unique()])
     batch = data.test.batch(first)
@@ -85,6 +99,8 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
         }
         if any("cross_coherence_2" in measures for measures in own_runs["measures"]):
             figures["subsets"] = subset_figure(own_runs, title)
+        if any("joint_coherence_long" in measures for measures in own_runs["measures"]):
+            figures["chains"] = chain_figure(own_runs, title)
         if len(own) < len(group):
             figures["priors"] = prior_figure(group, title)
         for name, figure in figures.items():
@@ -171,6 +187,30 @@ def subset_figure(runs: pd.DataFrame, title: str) -> Figure:
     axes.set(ylim=(0, 1), xlabel="given modalities", ylabel="cross coherence", title=title)
     axes.set_xticks(sorted(frame["given"].unique()))
     axes.legend(**BESIDE)
+    return figure
+
+
+def chain_figure(runs: pd.DataFrame, title: str) -> Figure:
+    """Joint coherence and mean energy along the Langevin chains, per run; the vertical line ends the trained steps."""
+    points, trained = [], set()
+    for label, measures in zip(labels_of(runs), runs["measures"]):
+        if "joint_coherence_long" in measures:
+            details = measures["joint_coherence_long"]["details"]
+            columns = {key: details[key] for key in ("steps", "joint_coherence", "energy")}
+            points.append(pd.DataFrame(columns).assign(method=label))
+            trained.add(details["steps_trained"])
+    frame = pd.concat(points)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    for axis, name, legend in ((left, "joint_coherence", False), (right, "energy", True)):
+        sns.lineplot(frame, x="steps", y=name, hue="method", marker="o", errorbar=None, ax=axis, legend=legend)
+        axis.set_xscale("symlog", linthresh=10)
+        axis.set(xlabel="Langevin steps", ylabel=name.replace("_", " "), xlim=(0, None))
+        for steps in trained:
+            axis.axvline(steps, color="grey", lw=1, ls="--")
+    left.set(ylim=(0, 1))
+    right.legend(**BESIDE)
+    figure.suptitle(f"Langevin chains from p0: {title}")
+    figure.tight_layout()
     return figure
 
 

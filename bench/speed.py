@@ -7,6 +7,7 @@ compared is timed in turns, so that whatever else the machine does falls on all 
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 import weakref
@@ -139,6 +140,30 @@ def measure(config: RunConfig, module: ModuleType, device: torch.device, rounds:
 def origin(device: torch.device) -> dict[str, Any]:
     """What was measured, on what: code, versions, hardware."""
     return {"data": "random bytes", "code": provenance.code(), **provenance.environment(device)}
+
+
+def flat(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row per method and way to train, each with the evaluation's rates and where all was measured."""
+    hardware, versions = result["hardware"], result["versions"]
+    where = {key: hardware[key] for key in ("name", "device", "cores", "threads")}
+    where |= {"torch": versions["torch"], "revision": result["code"]["revision"], "preset": result["preset"]}
+    where |= {"settings": " ".join(result["settings"])}
+    rows = []
+    for method in result["methods"]:
+        plain = method["training"].get("plain", {}).get("seconds", math.nan)
+        what = {key: method[key] for key in ("method", "network", "experts", "batch_size", "matmul_flops_per_second")}
+        for way, step in method["training"].items():
+            rows.append(
+                {
+                    **what,
+                    "way": way,
+                    **step,
+                    "faster_than_plain": plain / step["seconds"],
+                    **method["evaluation"],
+                    **where,
+                }
+            )
+    return rows
 
 
 # Training

@@ -20,6 +20,7 @@ EVALUATORS: dict[str, str] = {
     "frechet-cross": "evaluators.frechet:frechet_cross",
     "probes": "evaluators.probes:latent_probes",
     "likelihood": "evaluators.likelihood:log_likelihood",
+    "chains": "evaluators.chains:chain_coherence",
     "fid": "evaluators.fid:inception_distance",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -169,8 +169,17 @@ class EnergyPrior(FactorisedPrior):
 
     def sample(self, n: int, streams: Streams) -> Tensor:
         """z⁻ ~ p_α: fresh chains from p0. The p0 draw and the chains share one stream, kept apart from all else."""
-        z = self.base().rsample(streams.langevin, (n,))
-        return langevin(self.score, z, self.config.steps, self.config.step_size, streams.langevin)
+        (z,) = self.chains(n, [self.config.steps], streams)
+        return z
+
+    def chains(self, n: int, steps: Sequence[int], streams: Streams) -> Iterator[Tensor]:
+        """The chains of `sample`, which may be gone on with, as they stand after each number of `steps`, in ascending
+        order: each [n, D]. After 0 steps they stand at p0."""
+        z, done = self.base().rsample(streams.langevin, (n,)), 0
+        for step in steps:
+            z = langevin(self.score, z, step - done, self.config.step_size, streams.langevin)
+            done = step
+            yield z
 
     @torch.no_grad()
     def log_partition(self, n: int, streams: Streams) -> tuple[float, float]:

@@ -4,7 +4,7 @@
 
 Three parts: the tests that need a device; the speed of every way to compute a training step; and runs of the quick
 preset on the device and on the CPU, whose coherences have to agree. OUT receives the log of every command, what they
-measured (JSON, CSV) and summary.md. A part that fails does not stop the others. Exit code: 0 all is well, 1 otherwise.
+measured (CSV) and summary.md. A part that fails does not stop the others. Exit code: 0 all is well, 1 otherwise.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     results = [
         command(out, "tests", *TESTS),
-        command(out, "speed-conv", *SPEED, *CONV, "--json", str(out / "speed-conv.json")),
-        command(out, "speed-resnet", *SPEED, *RESNET, "--json", str(out / "speed-resnet.json")),
+        command(out, "speed-conv", *SPEED, *CONV, "--csv", str(out / "speed-conv.csv")),
+        command(out, "speed-resnet", *SPEED, *RESNET, "--csv", str(out / "speed-resnet.csv")),
         *trainings(out),
     ]
     lines = ["| part | | seconds |", "|---|---|---|"]

@@ -44,15 +44,18 @@ def add(commands: Subparsers) -> None:
         "--tuples", type=int, default=1000, help="tuples that the coherence protocol is timed on (default 1000)"
     )
     speed.add_argument("--json", type=Path, metavar="FILE", help="write everything there as well")
+    speed.add_argument("--csv", type=Path, metavar="FILE", help="and there, a row per method and way to train")
     add_device_option(speed)
     speed.set_defaults(command=speed_command)
 
 
 def speed_command(options: argparse.Namespace) -> int:
+    import pandas as pd
+
     from bench.datasets import dataset_module
     from bench.progress import Display
-    from bench.speed import configurations, measure, origin
-    from bench.store import check_writable, write_json
+    from bench.speed import configurations, flat, measure, origin
+    from bench.store import check_writable, write_atomic, write_json
 
     for name, least in (("rounds", 2), ("tuples", 1)):
         if (value := getattr(options, name)) < least:
@@ -61,8 +64,8 @@ def speed_command(options: argparse.Namespace) -> int:
     configs = configurations(
         parse_methods(options.methods), options.dataset, options.preset, settings(options), options.latent
     )
-    if options.json:
-        check_writable(options.json.parent)
+    for file in filter(None, (options.json, options.csv)):
+        check_writable(file.parent)
     rows = []
     with Display() as display:
         for config in configs:
@@ -72,6 +75,9 @@ def speed_command(options: argparse.Namespace) -> int:
     print_tables(result)
     if options.json:
         write_json(options.json, result)
+    if options.csv:
+        table = pd.DataFrame(flat(result))
+        write_atomic(options.csv, lambda file: table.to_csv(file, index=False))
     return 0
 
 

@@ -3,7 +3,9 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import CancelledError
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
@@ -125,7 +127,7 @@ from bench import classifiers as module
 from tests.conftest import make_data
 module.EPOCHS, module.BATCH = 4, 32
 train, log = module.train_classifier, open({str(tmp_path / "trained")!r}, "a")
-module.train_classifier = lambda *arguments: (print(arguments[1].name, file=log, flush=True), train(*arguments))[1]
+module.train_classifier = lambda *arguments: (print(arguments[2].name, file=log, flush=True), train(*arguments))[1]
 data = make_data(m=2)
 print("ready", flush=True)
 sys.stdin.readline()
@@ -142,7 +144,7 @@ print(module.classifiers(data).accuracy)
     answers = [process.communicate(timeout=60)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert answers[0] == answers[1] != ""
-    assert (tmp_path / "trained").read_text() == "m0\nm1\n"
+    assert sorted((tmp_path / "trained").read_text().split()) == ["m0", "m1"]
     assert sorted(path.name for path in folder.iterdir()) == ["m0.pt", "m1.pt", "meta.json"]
 
 
@@ -163,10 +165,44 @@ def test_accuracy_counts_every_row_of_uneven_batches(data):
 def test_training_repeats_and_leaves_the_global_generator_alone(data):
     torch.manual_seed(7)
     state = torch.get_rng_state()
-    one, same, other = (module.train_classifier(data, data.modalities[0], seed) for seed in (0, 0, 1))
+    one, same, other = (module.initial(data, data.modalities[0], seed) for seed in (0, 0, 1))
+    for network, seed in ((one, 0), (same, 0), (other, 1)):
+        module.train_classifier(network, data, data.modalities[0], seed, Event())
     assert torch.equal(torch.get_rng_state(), state)
     assert equal(Classifiers({"m0": one}, {}), Classifiers({"m0": same}, {}))
     assert not equal(Classifiers({"m0": one}, {}), Classifiers({"m0": other}, {}))
+
+
+def test_they_come_out_the_same_on_any_number_of_cores(data, monkeypatch):
+    judges = []
+    for number in (1, 2):
+        monkeypatch.setattr(module, "cores", lambda number=number: number)
+        judges.append(module.train_all(data, lambda text: None))
+    assert equal(*judges)
+    assert judges[0].accuracy == judges[1].accuracy
+
+
+def test_one_that_fails_ends_the_others_and_gives_the_threads_back(data, monkeypatch):
+    before, ended = torch.get_num_threads(), []
+
+    def train(network, data, modality, seed, cancelled):
+        if modality.name == "m0":
+            raise RuntimeError("oops")
+        ended.append(cancelled.wait(60))
+
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    monkeypatch.setattr(module, "train_classifier", train)
+    with pytest.raises(RuntimeError, match="oops"):
+        module.train_all(data, lambda text: None)
+    assert ended == [True]
+    assert torch.get_num_threads() == before
+
+
+def test_a_cancelled_training_ends(data):
+    cancelled = Event()
+    cancelled.set()
+    with pytest.raises(CancelledError):
+        module.train_classifier(module.initial(data, data.modalities[0], 0), data, data.modalities[0], 0, cancelled)
 
 
 def test_augmented_images_keep_their_shape_and_range():

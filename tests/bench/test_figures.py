@@ -3,8 +3,22 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.figures import GAP, beside, grid, prior_figure, save_figures, save_picture, save_samples, subset_figure
+from bench.figures import (
+    CHAINS,
+    GAP,
+    beside,
+    chain_figure,
+    grid,
+    prior_figure,
+    save_figures,
+    save_picture,
+    save_samples,
+    subset_figure,
+)
 from bench.leaderboard import leaderboard, read_runs
+from bench.store import write_json
+from evaluators.chains import snapshots
+from methods.priors import EnergyPrior
 from tests.bench.conftest import write_measures, write_prior, write_run
 from tests.conftest import make_data, make_method
 
@@ -132,3 +146,28 @@ def test_coherence_by_number_of_given_modalities_has_a_line_per_method(tmp_path)
     assert lines[:2] == [[0.5, 0.5], [0.5, 0.6]]
     written = [path.name for path in save_figures(tmp_path / "figures", leaderboard(runs, failed), runs)]
     assert "polymnist-bundled-quick-subsets.png" in written
+
+
+def test_chains_are_shown_step_by_step_where_the_prior_has_them(method, tmp_path):
+    save_samples(tmp_path, method, make_data(), seed=0)
+    path = tmp_path / "samples_chains.png"
+    if not isinstance(method.prior, EnergyPrior):
+        assert not path.exists()
+        return
+    columns = len(snapshots(method.prior.config.steps))
+    assert read(path).shape == (3 * 28 * 2, CHAINS * columns * 28 * 2 + (CHAINS - 1) * GAP, 3)
+
+
+def test_the_figure_of_chains_has_every_run_that_has_them(tmp_path):
+    write_run(tmp_path, "mmvae")
+    details = {"steps": [0, 10, 80], "steps_trained": 10, "joint_coherence": [0.1, 0.5, 0.4], "energy": [2.0, 1.0, 0.5]}
+    measure = {"value": 0.4, "protocol": "a protocol", "n": 10, "details": details}
+    (run := write_run(tmp_path, "ebm-base") / "measures").mkdir()
+    write_json(run / "chains.json", {"measures": {"joint_coherence_long": measure}})
+    runs, failed = read_runs(tmp_path)
+    left, right = chain_figure(runs, "title").axes
+    assert left.lines[0].get_ydata().tolist() == [0.1, 0.5, 0.4]
+    assert right.lines[0].get_ydata().tolist() == [2.0, 1.0, 0.5]
+    assert left.lines[1].get_xdata() == [10, 10]
+    written = [path.name for path in save_figures(tmp_path / "figures", leaderboard(runs, failed), runs)]
+    assert "polymnist-bundled-quick-chains.png" in written

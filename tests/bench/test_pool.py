@@ -1,5 +1,6 @@
 """Several processes at once: who starts when, what each is given, and what becomes of them."""
 
+import argparse
 import json
 import os
 import signal
@@ -8,11 +9,15 @@ import sys
 import threading
 
 import pytest
+import torch
 
-from bench import pool
+from bench import acceleration, pool
+from bench.acceleration import cores
+from bench.commands import dispatch
+from bench.commands.dispatch import automatic_jobs
 from bench.executors import StopRequest
 from bench.jobs import new_submission, submissions
-from bench.pool import Task, cores, environments, run_pool, tasks_of
+from bench.pool import Task, environments, run_pool, tasks_of
 from bench.runner import Run, write_status
 from bench.watching import Overview, count, progress_of
 from bench.worker import Order, read_order
@@ -145,6 +150,15 @@ def test_cores_are_divided(monkeypatch):
     assert environments(3, "auto") == [{"OMP_NUM_THREADS": "2"}] * 3
     assert environments(20, "auto") == [{"OMP_NUM_THREADS": "1"}] * 20
     assert 1 <= cores() <= os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("device", "runs", "machine", "jobs"), [("cpu", 9, 2, 2), ("cpu", 1, 4, 1), ("cpu", 99, 64, 8), ("cuda", 9, 2, 1)]
+)
+def test_without_jobs_there_is_a_run_on_each_core_and_one_on_an_accelerator(monkeypatch, device, runs, machine, jobs):
+    monkeypatch.setattr(acceleration, "cores", lambda: machine)
+    monkeypatch.setattr(dispatch, "choose_device", torch.device)
+    assert automatic_jobs([None] * runs, argparse.Namespace(device=device)) == jobs
 
 
 def test_gpus_are_given_out_in_turn_unless_one_is_named(monkeypatch):

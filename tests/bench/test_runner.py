@@ -15,20 +15,20 @@ import torch
 import yaml
 from PIL import Image
 
-from bench import runner, training
+from bench import acceleration, runner, training
 from bench.config import resolve
 from bench.errors import BenchError
 from bench.leaderboard import read_runs
 from bench.runner import Run, build_method, execute
 from bench.store import read_json
-from bench.training import Diverged
+from bench.training import Diverged, train
 from methods import METHODS
 from tests.bench.conftest import QUICK, tiny_config
 from tests.conftest import band_judge, make_data
 
 FILES = [
     *["checkpoint.pt", "config.yaml", "history.csv", "lock", "metrics.json", "provenance.json"],
-    *["samples_cross.png", "samples_joint.png", "status.json"],
+    *["samples_chains.png", "samples_cross.png", "samples_joint.png", "status.json"],
 ]
 
 
@@ -193,6 +193,35 @@ def test_an_interrupted_run_ends_with_the_same_metrics(method, tmp_path):
     pd.testing.assert_frame_equal(one, two, check_exact=True)
     for name in ("samples_joint.png", "samples_cross.png"):
         assert (parts.path / name).read_bytes() == (whole.path / name).read_bytes()
+
+
+def test_a_run_goes_on_with_the_threads_that_it_was_begun_with(run, monkeypatch):
+    """The last digits depend on them, so that `retry` of one run does not change what a pool began."""
+    seen = []
+
+    def training(*arguments):
+        seen.append(torch.get_num_threads())
+        return train(*arguments)
+
+    monkeypatch.setattr(runner, "train", training)
+    monkeypatch.setattr(acceleration, "cores", lambda: 2)
+    here = torch.get_num_threads()
+    try:
+        for threads in (2, 1):
+            torch.set_num_threads(threads)
+            asked = iter([None] * 3)
+            execute(run, make_data(), band_judge(), stop=lambda asked=asked: next(asked, "partial"))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(here)
+    assert seen == [2, 2]
+
+
+def test_a_run_begun_with_more_threads_than_there_are_says_so(caplog, monkeypatch):
+    monkeypatch.setattr(acceleration, "cores", lambda: 1)
+    with acceleration.thread_count(3):
+        assert torch.get_num_threads() == 1
+    assert "begun with 3 threads, and here are 1 cores" in caplog.text
 
 
 def test_an_impatient_interruption_is_recorded_and_passed_on(run, monkeypatch):

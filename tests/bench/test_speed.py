@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -202,6 +203,7 @@ def test_the_command_measures_and_writes(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(speed, "BLOCK_SECONDS", 0.0)
     file = tmp_path / "speed.json"
     arguments = ["speed", "--methods", "mvae,ebm-generalized", "--dataset", "polymnist", "--json", str(file)]
+    arguments += ["--csv", str(tmp_path / "speed.csv")]
     assert main([*arguments, *SETTINGS, "--set", "prior.steps=2"]) == 0
     result = json.loads(file.read_text())
     assert [row["method"] for row in result["methods"]] == ["mvae", "ebm-generalized"]
@@ -216,6 +218,13 @@ def test_the_command_measures_and_writes(tmp_path, capsys, monkeypatch):
                 step["flops_per_second"] / row["matmul_flops_per_second"]
             )
         assert row["evaluation"]["coherence_seconds"] > 0
+    table = pd.read_csv(tmp_path / "speed.csv")
+    assert list(zip(table["method"], table["way"])) == [
+        (method, way) for method in ("mvae", "ebm-generalized") for way in ("plain", "suite")
+    ]
+    assert table["seconds"][3] == result["methods"][1]["training"]["suite"]["seconds"]
+    assert table["faster_than_plain"][3] == pytest.approx(table["seconds"][2] / table["seconds"][3])
+    assert set(table["threads"]) == {result["hardware"]["threads"]}
     # Every expert for every row, where the preset has one: five times the decoding.
     mvae, ebm = (row["training"] for row in result["methods"])
     assert ebm["plain"]["flops"] > 2.5 * ebm["suite"]["flops"]

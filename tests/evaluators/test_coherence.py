@@ -7,6 +7,7 @@ import torch
 
 from evaluators.base import wilson
 from evaluators.coherence import agreement, cross_coherence, joint_coherence
+from evaluators.subsets import subset_coherence
 from tests.conftest import band_judge, make_data, make_method, predict
 from tests.evaluators.oracle import CLASSES, Oracle, context
 
@@ -113,6 +114,32 @@ def test_a_measure_does_not_depend_on_which_were_asked_before():
     joint_coherence(shared)
     assert cross_coherence(shared) == alone
     assert cross_coherence(context(method, data, seed=1)) != alone
+
+
+def test_sources_judged_together_are_judged_as_each_alone():
+    data, method = make_data(), make_method("mmvaeplus").eval()
+    sources = ["real", "prior", "aggregate", ("m0",), ("m2",), ("m0", "m2")]
+    together = context(method, data)
+    together.judge_all(sources)
+    for source in sources:
+        alone = context(method, data).judged(source)
+        assert alone.labels.keys() == together.judged(source).labels.keys()
+        for name, labels in alone.labels.items():
+            assert torch.equal(labels, together.judged(source).labels[name])
+        for name, features in alone.features.items():
+            assert torch.equal(features, together.judged(source).features[name])
+
+
+@pytest.mark.parametrize("name", ["mopoe", "ebm-generalized"])
+def test_each_batch_is_encoded_once_for_all_subsets(name):
+    data, method = make_data(), make_method(name).eval()
+    counted = []
+    for m, encoder in method.encoders.items():
+        encoder.forward = lambda x, m=m, forward=encoder.forward: counted.append(m) or forward(x)
+    forwards = {m: encoder.forward for m, encoder in method.encoders.items()}
+    subset_coherence(context(method, data, samples=40, batch_size=20))
+    assert sorted(counted) == sorted(2 * list(method.encoders))
+    assert {m: encoder.forward for m, encoder in method.encoders.items()} == forwards
 
 
 def test_each_source_is_decoded_once_for_all_measures():

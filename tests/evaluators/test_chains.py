@@ -1,0 +1,64 @@
+"""Langevin chains of an energy whose stationary distribution is known."""
+
+import pytest
+import torch
+from torch import nn
+
+from evaluators.chains import chain_coherence, snapshots
+from methods.base import Streams
+from tests.conftest import make_data, make_method
+from tests.evaluators.oracle import context
+
+
+def linear(method):
+    """f(z) = a·z: then p_α = N(−a, I), and so is the chains' distribution in the end, up to a wider variance."""
+    a = torch.linspace(-1, 1, method.config.latent_dim)
+    method.prior.energy = nn.Linear(len(a), 1, bias=False)
+    with torch.no_grad():
+        method.prior.energy.weight.copy_(a[None])
+    return a
+
+
+def test_chains_end_where_samples_do_and_begin_at_p0():
+    prior = make_method("ebm-base").prior
+    start, end = prior.chains(5, [0, prior.config.steps], Streams(3))
+    assert torch.equal(end, prior.sample(5, Streams(3)))
+    assert torch.equal(start, prior.base().rsample(Streams(3).langevin, (5,)))
+    assert not torch.equal(start, end)
+
+
+def test_a_chain_does_not_depend_on_where_it_is_looked_at():
+    prior = make_method("ebm-base").prior
+    *_, often = prior.chains(5, [0, 3, 4, 10], Streams(0))
+    (once,) = prior.chains(5, [10], Streams(0))
+    assert torch.equal(often, once)
+
+
+@pytest.mark.parametrize("name", ["ebm-base", "ebm-generalized"])
+def test_the_energy_falls_from_p0_to_the_prior(name):
+    method = make_method(name, prior={"steps": 40}).eval()
+    a = linear(method)
+    (measure,) = chain_coherence(context(method, make_data(), samples=4000, batch_size=1000)).values()
+    details = measure.details
+    assert details["steps"] == [0, 7, 13, 20, 27, 33, 40, 80, 160, 320]
+    assert details["steps_trained"] == 40
+    error = a.norm().item() * 4 / 4000**0.5
+    assert details["energy"][0] == pytest.approx(0.0, abs=error)
+    assert details["energy"][-1] == pytest.approx(-a.square().sum().item(), abs=1.2 * error)
+    assert details["energy"] == pytest.approx(
+        [(0.92**t - 1) * a.square().sum().item() for t in details["steps"]],
+        abs=1.2 * error,  # each step of size 0.4 leaves 1 − 0.4² / 2 of the distance
+    )
+    assert details["energy_std"][0] == pytest.approx(a.norm().item(), rel=0.1)
+    assert measure.value == details["joint_coherence"][-1]
+    assert measure.low - 1e-12 <= measure.value <= measure.high
+
+
+def test_snapshots_are_few_where_steps_are_few():
+    assert snapshots(60) == [0, 10, 20, 30, 40, 50, 60]
+    assert snapshots(2) == [0, 1, 2]
+    assert snapshots(0) == [0]
+
+
+def test_a_prior_without_chains_has_no_measure_of_them():
+    assert chain_coherence(context(make_method("mmvae").eval(), make_data())) == {}
