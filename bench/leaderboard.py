@@ -292,11 +292,8 @@ def _failed_row(row: dict[Any, Any]) -> str:
     return f"| {' | '.join([*cells, settings_of(row['config'])])} |"
 
 
-def write_leaderboard(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Writes leaderboard.csv, leaderboard.md and measures.csv; returns (leaderboard, finished runs, failed runs)."""
-    runs, failed = read_runs(out)
-    table = leaderboard(runs, failed)
+def write_leaderboard(out: Path, table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> None:
+    """Writes leaderboard.csv, measures.csv and, last, leaderboard.md."""
     write_atomic(out / "leaderboard.csv", lambda file: table.to_csv(file, index=False))
     write_atomic(out / "measures.csv", lambda file: measures_table(runs).to_csv(file, index=False))
     write_text(out / "leaderboard.md", markdown(table, runs, failed))
-    return table, runs, failed

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.arguments import choose_device, parse_duration
-from bench.commands.report import make_report
+from bench.commands.report import is_current, make_report
 from bench.errors import BenchError, UsageError, unknown
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def conclude(outcomes: Collection[Outcome], out: Path) -> int:
     """Makes the tables of what there is, and says what is left to do."""
     from bench.executors import exit_code
 
-    report_if_possible(out)
+    report_if_possible(out, anew=set(outcomes) != {"skipped"})
     code = exit_code(outcomes)
     if code in {75, 130}:
         reason = "interrupted" if code == 130 else "the time budget is used up"
@@ -236,10 +236,16 @@ def conclude(outcomes: Collection[Outcome], out: Path) -> int:
     return code
 
 
-def report_if_possible(out: Path) -> None:
-    """Raises BenchError where the tables cannot be written: the runs are safe then."""
+def report_if_possible(out: Path, anew: bool) -> None:
+    """Unless `anew`, tables that are current are only shown.
+
+    Raises BenchError where they cannot be written: the runs are safe then.
+    """
     try:
-        make_report(out)
+        if not anew and is_current(out):
+            print((out / "leaderboard.md").read_text())
+        else:
+            make_report(out)
     except OSError as error:
         raise BenchError(
             f"the tables cannot be written: {error}. The runs are in {out / 'runs'}; `bench report --out {out}` makes "

@@ -26,9 +26,20 @@ def report_command(options: argparse.Namespace) -> int:
 def make_report(out: Path) -> None:
     """leaderboard.csv, leaderboard.md, measures.csv and the figures; the table goes to stdout."""
     from bench.figures import save_figures
-    from bench.leaderboard import markdown, write_leaderboard
+    from bench.leaderboard import leaderboard, read_runs, write_leaderboard
 
-    table, runs, failed = write_leaderboard(out)
+    runs, failed = read_runs(out)
+    table = leaderboard(runs, failed)
     if not runs.empty:
         save_figures(out / "figures", table, runs)
-    print(markdown(table, runs, failed))
+    write_leaderboard(out, table, runs, failed)
+    print((out / "leaderboard.md").read_text())
+
+
+def is_current(out: Path) -> bool:
+    """Whether nothing has changed among the runs since the tables were made, of which leaderboard.md is the last."""
+    table = out / "leaderboard.md"
+    if not table.exists():
+        return False
+    made = table.stat().st_mtime_ns
+    return all(path.stat().st_mtime_ns <= made for path in (out / "runs").rglob("*"))

@@ -67,10 +67,14 @@ def test_pictures_are_there(smoke):
 def test_finished_runs_are_skipped(smoke, bench):
     _, out = smoke
     before = (run_folder(out, "mmvae") / "metrics.json").stat()
+    table = (out / "leaderboard.md").stat()
     again = bench("run", "--methods", "all", "--dataset", "polymnist", "--preset", "smoke", "--out", out)
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("skipped") == len(ALL)
     assert (run_folder(out, "mmvae") / "metrics.json").stat().st_mtime_ns == before.st_mtime_ns
+    # Nothing is drawn again for nothing, but shown it is.
+    assert (out / "leaderboard.md").stat().st_mtime_ns == table.st_mtime_ns
+    assert "# Leaderboard" in again.stdout
 
 
 def test_report_is_rebuilt_from_the_runs(smoke, bench):

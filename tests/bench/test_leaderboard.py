@@ -1,5 +1,6 @@
 import logging
 import math
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -8,12 +9,21 @@ import pytest
 import yaml
 
 import bench
+from bench.commands.report import is_current
 from bench.config import resolve
 from bench.leaderboard import COLUMNS, gap_closed, leaderboard, markdown, poster, read_runs, write_leaderboard
 from bench.runner import plain
 from tests.bench.conftest import write_measures, write_prior, write_run
 
 ERROR = {"kind": "diverged", "type": "Diverged", "message": "loss is nan\nin a | b"}
+
+
+def tables(out):
+    """Writes them; gives leaderboard, finished and failed runs."""
+    runs, failed = read_runs(out)
+    table = leaderboard(runs, failed)
+    write_leaderboard(out, table, runs, failed)
+    return table, runs, failed
 
 
 def table_of(out):
@@ -26,7 +36,7 @@ def page(out):
 
 
 def test_an_empty_folder_gives_an_empty_table(tmp_path):
-    table, runs, failed = write_leaderboard(tmp_path)
+    table, runs, failed = tables(tmp_path)
     assert table.empty
     assert runs.empty
     assert failed.empty
@@ -36,7 +46,7 @@ def test_an_empty_folder_gives_an_empty_table(tmp_path):
 
 def test_the_written_table_has_all_columns_and_values(tmp_path):
     write_run(tmp_path)
-    write_leaderboard(tmp_path)
+    tables(tmp_path)
     table = pd.read_csv(tmp_path / "leaderboard.csv")
     assert table.columns.tolist() == COLUMNS
     row = table.iloc[0]
@@ -104,7 +114,7 @@ def test_failed_runs_are_counted_and_listed(tmp_path):
     write_run(tmp_path, seed=1, error=ERROR)
     write_run(tmp_path, seed=0, preset="paper", error=ERROR)
     write_run(tmp_path, "ebm-base", seed=5, error=ERROR)
-    table, _, failed = write_leaderboard(tmp_path)
+    table, _, failed = tables(tmp_path)
     assert table[["method", "seeds", "failed_seeds"]].to_numpy().tolist() == [["mmvae", 1, 1]]
     assert len(failed) == 3
     text = (tmp_path / "leaderboard.md").read_text()
@@ -114,7 +124,7 @@ def test_failed_runs_are_counted_and_listed(tmp_path):
 
 def test_only_failures_still_give_a_report(tmp_path):
     write_run(tmp_path, error=ERROR)
-    table, _, _ = write_leaderboard(tmp_path)
+    table, _, _ = tables(tmp_path)
     assert table.empty
     assert "diverged" in (tmp_path / "leaderboard.md").read_text()
 
@@ -235,7 +245,7 @@ def test_fitted_priors_are_rows_of_their_own(tmp_path):
     """p0 0.3, aggregate posterior 0.6, own prior 0.6; a mixture that reaches 0.45 closes half of the gap."""
     run = write_run(tmp_path, "mmvae", joint=0.6, cross=0.7)
     write_prior(run, "gmm", 0.45)
-    table, _, _ = write_leaderboard(tmp_path)
+    table, _, _ = tables(tmp_path)
     own, gmm = table.to_dict("records")
     assert (own["prior"], gmm["prior"]) == ("own", "gmm")
     assert own["gap_closed"] == pytest.approx(1.0)
@@ -249,7 +259,7 @@ def test_fitted_priors_are_rows_of_their_own(tmp_path):
 def test_the_table_of_priors_names_floor_and_ceiling(tmp_path):
     write_prior(write_run(tmp_path, "mmvae", joint=0.6), "gmm", 0.45)
     write_run(tmp_path, "ebm-base", joint=0.8)
-    write_leaderboard(tmp_path)
+    tables(tmp_path)
     text = (tmp_path / "leaderboard.md").read_text()
     assert "| method | config | p0 | own | gmm | aggregate posterior |" in text
     assert "| mmvae | 0123abcd | 0.300 | 0.600 (+100%) | 0.450 (+50%) | 0.600 |" in text
@@ -258,7 +268,7 @@ def test_the_table_of_priors_names_floor_and_ceiling(tmp_path):
 
 def test_without_other_priors_there_is_no_table_of_them(tmp_path):
     write_run(tmp_path, "mmvae")
-    write_leaderboard(tmp_path)
+    tables(tmp_path)
     assert "by prior" not in (tmp_path / "leaderboard.md").read_text()
 
 
@@ -272,7 +282,7 @@ def test_further_measures_have_a_long_table_and_a_compact_one(tmp_path):
         run = write_run(tmp_path, seed=seed)
         write_measures(run, "probes", probe_z=probe)
     write_measures(write_run(tmp_path, "mopoe"), "diversity", class_entropy=2.25)
-    _, runs, _ = write_leaderboard(tmp_path)
+    _, runs, _ = tables(tmp_path)
     table = pd.read_csv(tmp_path / "measures.csv")
     probes = table[table["measure"] == "probe_z"]
     assert probes[["method", "seed", "value", "protocol", "n"]].values.tolist() == [
@@ -300,3 +310,16 @@ def test_measures_under_a_fitted_prior_have_their_own_line(tmp_path):
     text = page(tmp_path)
     assert "| mmvae | 0123abcd | own | 1 |" in text
     assert "| mmvae | 0123abcd | gmm | 2 |" in text
+
+
+def test_tables_are_current_until_anything_changes_among_the_runs(tmp_path):
+    run = write_run(tmp_path, "mmvae")
+    assert not is_current(tmp_path)
+    tables(tmp_path)
+    assert is_current(tmp_path)
+    later = (tmp_path / "leaderboard.md").stat().st_mtime_ns + 1_000_000
+    for path in (run / "metrics.json", run.parent):  # another number; a run more, or one less
+        os.utime(path, ns=(later, later))
+        assert not is_current(tmp_path)
+        os.utime(path, ns=(0, 0))
+        assert is_current(tmp_path)
