@@ -118,8 +118,7 @@ class Context:
                 encoded. One modality generates all; several generate those outside S, and their features are not kept.
 
         Raises:
-            FloatingPointError: decoded images are not finite. Every classifier would give NaN the same label, and
-                nonsense would score as coherent.
+            FloatingPointError: decoded images are not finite.
         """
         self.judge_all([source])
         return self._judged[source]
@@ -129,9 +128,7 @@ class Context:
         """As `judged`, of several sources together, so that an encoder sees each batch once."""
         parts: dict[Source, list[Judged]] = {source: [] for source in sources if source not in self._judged}
         for source, images in self.images(list(parts)):
-            # An infinite or missing value makes the sum one: no need for a mask as large as the images.
-            if broken := [name for name, x in images.items() if not x.sum().isfinite()]:
-                raise FloatingPointError(f"decoded images of {', '.join(broken)} are not finite")
+            check_finite(images)
             features = self.judge.features(images)
             keep = source in ("real", "prior") or (isinstance(source, tuple) and len(source) == 1)
             parts[source].append(Judged(self.judge.classify(features), features if keep else {}))
@@ -164,6 +161,14 @@ class Context:
             return method.decode(latents, names)
         targets = names if len(source) == 1 else [name for name in names if name not in source]
         return method.decode(method.infer(batch, source, streams), targets)
+
+
+def check_finite(images: Mapping[str, Tensor]) -> None:
+    """Raises FloatingPointError for decoded images [N, *shape] that are not: every classifier would give NaN the same
+    label, and nonsense would score as coherent."""
+    # An infinite or missing value makes the sum one: no need for a mask as large as the images.
+    if broken := [name for name, x in images.items() if not x.sum().isfinite()]:
+        raise FloatingPointError(f"decoded images of {', '.join(broken)} are not finite")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evaluators.base import Context, Measure, wilson
+from evaluators.base import Context, Measure, check_finite, wilson
 from evaluators.coherence import agreement
 from methods.base import Latents
 from methods.priors import EnergyPrior
@@ -19,6 +19,9 @@ def chain_coherence(context: Context) -> dict[str, Measure]:
     Where it differs from `joint_coherence`, what the model samples is not its energy's distribution but that of short
     chains. Joint coherence, and mean and standard deviation of f(z), at all snapshots are in the details. Private
     latents are drawn once for each chain. Empty for a prior that has no chains.
+
+    Raises:
+        FloatingPointError: decoded images are not finite, as where long chains leave every region that they know.
     """
     prior = context.method.prior
     if not isinstance(prior, EnergyPrior):
@@ -66,6 +69,7 @@ def _run(context: Context, prior: EnergyPrior, steps: list[int]) -> tuple[list[T
         for k, z in enumerate(prior.chains(n, steps, streams)):
             private = method.with_private(z, streams).w if private is None else private
             images = method.decode(Latents(z, private), context.modalities)
+            check_finite(images)
             predicted = context.judge.classify(context.judge.features(images))
             labels[k].append(torch.stack(list(predicted.values())))
             energies[k].append(prior.f(z))

@@ -54,6 +54,14 @@ def test_the_energy_falls_from_p0_to_the_prior(name):
     assert measure.low - 1e-12 <= measure.value <= measure.high
 
 
+def test_chains_that_run_away_are_no_result():
+    method = make_method("ebm-base").eval()
+    with torch.no_grad():
+        method.decoders["m1"].pixels.bias[:] = torch.inf
+    with pytest.raises(FloatingPointError, match="m1 are not finite"):
+        chain_coherence(context(method, make_data()))
+
+
 def test_snapshots_are_few_where_steps_are_few():
     assert snapshots(60) == [0, 10, 20, 30, 40, 50, 60]
     assert snapshots(2) == [0, 1, 2]
