@@ -147,7 +147,7 @@ def flat(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     hardware, versions = result["hardware"], result["versions"]
     where = {key: hardware[key] for key in ("name", "device", "cores", "threads")}
     where |= {"torch": versions["torch"], "revision": result["code"]["revision"], "preset": result["preset"]}
-    where |= {"settings": " ".join(result["settings"])}
+    where |= {"settings": " ".join(result["settings"]), "latent": result["latent"]}
     rows = []
     for method in result["methods"]:
         plain = method["training"].get("plain", {}).get("seconds", math.nan)

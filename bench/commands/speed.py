@@ -71,7 +71,8 @@ def speed_command(options: argparse.Namespace) -> int:
         for config in configs:
             display.message(f"{config.method}: measuring")
             rows.append(measure(config, module, device, options.rounds, options.tuples))
-    result = {**origin(device), "preset": options.preset, "settings": settings(options), "methods": rows}
+    what = {"preset": options.preset, "settings": settings(options), "latent": options.latent}
+    result = {**origin(device), **what, "methods": rows}
     print_tables(result)
     if options.json:
         write_json(options.json, result)
