@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 import yaml
 
-from bench import checkpoints, figures, provenance
+from bench import checkpoints, provenance
 from bench.acceleration import accelerate, choose, thread_count
 from bench.claims import Busy, Claim, Replaced, claim
 from bench.classifiers import Classifiers
@@ -298,9 +298,12 @@ def build_method(run: Run, data: Dataset, device: torch.device) -> Method:
 
 def evaluate(run: Run, method: Method, data: Dataset, judge: Classifiers) -> dict[str, Any]:
     """The default evaluators' measures as plain values, and the sample pictures, written beside them."""
+    # Plotting takes seconds to import, which a finished run that is skipped has no need to wait for.
+    from bench.figures import save_samples  # noqa: PLC0415
+
     context = evaluation_context(run, method, data, judge)
     measures, seconds = judge_by(DEFAULT, context)
-    figures.save_samples(run.path, method, data, seed=run.seed)
+    save_samples(run.path, method, data, seed=run.seed)
     return {"measures": measures, "evaluators": seconds}
 
 

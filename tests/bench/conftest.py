@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from bench.config import RunConfig, resolve
+from bench.leaderboard import leaderboard, read_runs, write_leaderboard
 
 QUICK = (
     "latent_dim=4",
@@ -129,3 +130,11 @@ def bench(environment, tmp_path_factory):
 def run_folder(out, method, seed=0):
     (path,) = out.glob(f"runs/polymnist/{method}/smoke-*/seed-{seed}")
     return path
+
+
+def tables(out):
+    """Writes them; gives leaderboard, finished and failed runs."""
+    runs, failed = read_runs(out)
+    table = leaderboard(runs, failed)
+    write_leaderboard(out, table, runs, failed)
+    return table, runs, failed

@@ -23,8 +23,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch._dynamo  # noqa: F401 (every optimiser imports it, for seconds: once here, and not in every attempt)
+# These two take seconds to import: once here, and not in every attempt.
+import torch._dynamo  # noqa: F401
 
+import bench.figures  # noqa: F401
 from bench import claims, provenance, training
 from bench.runner import Run, execute
 from tests.bench.conftest import tiny_config

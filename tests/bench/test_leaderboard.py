@@ -11,19 +11,11 @@ import yaml
 import bench
 from bench.commands.report import is_current
 from bench.config import resolve
-from bench.leaderboard import COLUMNS, gap_closed, leaderboard, markdown, poster, read_runs, write_leaderboard
+from bench.leaderboard import COLUMNS, gap_closed, leaderboard, markdown, poster, read_runs
 from bench.runner import plain
-from tests.bench.conftest import write_measures, write_prior, write_run
+from tests.bench.conftest import tables, write_measures, write_prior, write_run
 
 ERROR = {"kind": "diverged", "type": "Diverged", "message": "loss is nan\nin a | b"}
-
-
-def tables(out):
-    """Writes them; gives leaderboard, finished and failed runs."""
-    runs, failed = read_runs(out)
-    table = leaderboard(runs, failed)
-    write_leaderboard(out, table, runs, failed)
-    return table, runs, failed
 
 
 def table_of(out):

@@ -6,11 +6,10 @@ import yaml
 
 from bench.cli import main
 from bench.config import resolve
-from bench.leaderboard import write_leaderboard
 from bench.runner import plain
 from bench.settings import differing
 from bench.statistics import settings_of
-from tests.bench.conftest import write_run
+from tests.bench.conftest import tables, write_run
 
 RUN = ["run", "--dataset", "polymnist", "--source", "bundled", "--preset", "smoke", "--dry-run"]
 
@@ -75,7 +74,7 @@ def test_the_leaderboard_groups_by_the_swept_settings(tmp_path):
             write_configured(tmp_path, f"prior.steps={steps}", seed=seed, joint=joint)
     write_configured(tmp_path, joint=0.9)
     write_configured(tmp_path, method="mmvae", joint=0.1)
-    write_leaderboard(tmp_path)
+    tables(tmp_path)
     table = pd.read_csv(tmp_path / "leaderboard.csv", keep_default_na=False)
     assert table[["method", "settings", "seeds", "joint_coherence"]].to_numpy().tolist() == [
         ["ebm-base", "", 1, pytest.approx(0.9)],
@@ -91,11 +90,11 @@ def test_the_leaderboard_groups_by_the_swept_settings(tmp_path):
 
 def test_without_changed_settings_the_page_has_no_column_of_them(tmp_path):
     write_configured(tmp_path)
-    write_leaderboard(tmp_path)
+    tables(tmp_path)
     assert "settings" not in (tmp_path / "leaderboard.md").read_text()
 
 
 def test_a_failure_tells_its_settings(tmp_path):
     write_configured(tmp_path, "prior.lr=9", error={"kind": "diverged", "type": "Diverged", "message": "loss is nan"})
-    write_leaderboard(tmp_path)
+    tables(tmp_path)
     assert "| diverged: loss is nan | prior.lr=9.0 |" in (tmp_path / "leaderboard.md").read_text()
