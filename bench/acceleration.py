@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -16,11 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from methods.base import Batch, Method, Streams
+from methods.base import Method, Streams, Terms
 
 log = logging.getLogger("bench")
 
-WARM_UP = 3  # steps on a side stream before a capture, so that libraries have chosen their algorithms
+Step = Callable[[Mapping[str, Tensor]], Terms]  # inputs of one training step -> its loss and terms
+
+WARM_UP = 3  # steps before a capture, so that libraries have chosen their algorithms
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,19 @@ class Acceleration:
     Args:
         bfloat16: networks in training mode compute in bfloat16 (autocast) and give float32.
         channels_last: convolutions keep their weights, and so their activations, in that layout.
+        graph: a training step is one CUDA graph, once nothing but tensors changes from step to step.
     """
 
     bfloat16: bool = False
     channels_last: bool = False
+    graph: bool = False
 
 
 def choose(device: torch.device) -> Acceleration:
-    """Both on a CUDA device that computes in bfloat16; neither elsewhere: CPUs without support for it emulate it."""
-    able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return Acceleration(bfloat16=able, channels_last=able)
+    """All on a CUDA device that computes in bfloat16, and nothing on a CPU: those without support for it emulate it."""
+    cuda = device.type == "cuda"
+    able = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    return Acceleration(bfloat16=able, channels_last=able, graph=cuda)
 
 
 def accelerate(method: Method, acceleration: Acceleration) -> None:
@@ -84,31 +89,62 @@ def in_bfloat16(network: nn.Module, forward: Callable[[Tensor], Any]) -> Callabl
     return wrapped
 
 
-def graphed(step: Callable[[Batch], object], batch: Batch, streams: Streams) -> Callable[[Batch], None]:
-    """`step` as one CUDA graph: a launch instead of hundreds. Makes a few steps on the way.
+class GraphedStep:
+    """A training step as one CUDA graph: a launch instead of hundreds. Every call makes one step.
 
-    What is no tensor is as it was at the capture: the learning rates, β, an energy's weight. The optimiser must be
-    `capturable`, and batches have the shapes of `batch`.
-
-    Raises RuntimeError where the step cannot be captured.
+    What is no tensor is as it was at the capture: β, an energy's weight. The optimiser must be `capturable`, and inputs
+    have the shapes of the first. A step that cannot be captured is made as before, with a warning.
     """
-    inputs = {name: x.clone() for name, x in batch.items()}
+
+    def __init__(self, step: Step, streams: Streams) -> None:
+        self.step, self.streams = step, streams
+        self.warm_up = WARM_UP
+        self.replay: Step | None = None
+
+    @property
+    def captured(self) -> bool:
+        return self.replay not in {None, self.step}
+
+    def __call__(self, inputs: Mapping[str, Tensor]) -> Terms:
+        if self.warm_up:
+            self.warm_up -= 1
+            return aside(self.step, inputs)
+        if self.replay is None:
+            try:
+                self.replay = capture(self.step, inputs, self.streams)
+            except RuntimeError as error:
+                log.warning("the training step cannot be a CUDA graph (%s): it is made without", error)
+                self.replay = self.step
+        return self.replay(inputs)
+
+
+def aside(step: Step, inputs: Mapping[str, Tensor]) -> Terms:
+    """A step on a stream of its own, as those before a capture have to be."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
-        for _ in range(WARM_UP):
-            step(inputs)
+        terms = step(inputs)
     torch.cuda.current_stream().wait_stream(side)
+    return terms
+
+
+def capture(step: Step, inputs: Mapping[str, Tensor], streams: Streams) -> Step:
+    """`step` as a graph that is replayed with other inputs. Makes no step; takes `WARM_UP` steps before, `aside`.
+
+    The terms that a replay gives are overwritten by the next. Raises RuntimeError where the step cannot be captured.
+    """
+    held = {name: x.clone() for name, x in inputs.items()}
     graph = torch.cuda.CUDAGraph()
     for name in Streams.NAMES:
         # Without this every replay would draw the same numbers again.
         graph.register_generator_state(getattr(streams, name))
     with torch.cuda.graph(graph):
-        step(inputs)
+        terms = step(held)
 
-    def replay(batch: Batch) -> None:
-        for name, x in batch.items():
-            inputs[name].copy_(x)
+    def replay(inputs: Mapping[str, Tensor]) -> Terms:
+        for name, x in inputs.items():
+            held[name].copy_(x)
         graph.replay()
+        return terms
 
     return replay

@@ -267,6 +267,7 @@ def _train_and_evaluate(session: Session, data: Dataset, judge: Classifiers) -> 
     state = train(
         *(method, data.train, run.config.trainer, run.seed, checkpoint),
         *(session.progress, session.stop, session.history),
+        graph=choose(data.train.labels.device).graph,
     )
     session.history(state)
     session.trained()
@@ -280,6 +281,7 @@ def _train_and_evaluate(session: Session, data: Dataset, judge: Classifiers) -> 
         "samples_per_second": state.step * run.config.trainer.batch_size / state.seconds,
         "epochs": run.config.trainer.epochs,
         "steps": state.step,
+        "graphed_steps": state.graphed,
         "parameters": sum(p.numel() for p in method.parameters()),
     }
     # Of all sessions of an interrupted run: the training's seconds are part of its state.

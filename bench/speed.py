@@ -24,17 +24,17 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from bench import provenance
-from bench.acceleration import Acceleration, accelerate, graphed
+from bench.acceleration import WARM_UP, Acceleration, Step, accelerate, aside, capture
 from bench.classifiers import Classifiers, DigitClassifier
 from bench.config import RunConfig, resolve
 from bench.datasets.base import Split
 from bench.errors import BenchError, UsageError
 from bench.plain import plain_loss
-from bench.training import clip, make_optimiser, update
+from bench.training import clip, make_optimiser, set_capturable, update
 from evaluators.base import Context
 from evaluators.coherence import cross_coherence, joint_coherence
 from methods import method_class
-from methods.base import Batch, Method, Modality, Streams
+from methods.base import Batch, Method, Modality, Streams, Terms
 
 PROTOCOL_TUPLES = 10_000  # what the seconds of the coherence protocol are given for
 BLOCK_SECONDS = 0.1  # steps shorter than this are timed several at once
@@ -48,7 +48,7 @@ class Candidate:
     method: Method
     optimiser: torch.optim.Adam
     streams: Streams
-    step: Callable[[Batch], object]
+    step: Step
 
 
 @dataclass(frozen=True)
@@ -240,14 +240,15 @@ def graph(
 ) -> Candidate:
     """The same step as one CUDA graph, captured at the first batch."""
     candidate = suite(config, modalities, device, acceleration)
-    for group in candidate.optimiser.param_groups:
-        group["capturable"] = True
-    captured: list[Callable[[Batch], None]] = []
+    set_capturable(candidate.optimiser, device)
+    captured: list[Step] = []
 
-    def step(batch: Batch) -> None:
+    def step(batch: Batch) -> Terms:
         if not captured:
-            captured.append(graphed(candidate.step, batch, candidate.streams))
-        captured[0](batch)
+            for _ in range(WARM_UP):
+                aside(candidate.step, batch)
+            captured.append(capture(candidate.step, batch, candidate.streams))
+        return captured[0](batch)
 
     return replace(candidate, step=step)
 
@@ -258,12 +259,13 @@ def plain_way(config: RunConfig, modalities: Sequence[Modality], device: torch.d
     groups = [{**group, "fused": None} for group in make_optimiser(method, config.trainer).param_groups]
     optimiser = torch.optim.Adam(groups)
 
-    def step(batch: Batch) -> None:
+    def step(batch: Batch) -> Terms:
         loss = plain_loss(method, batch, streams, 1.0)
         optimiser.zero_grad()
         loss.backward()
         clip(optimiser)
         optimiser.step()
+        return {"loss": loss.detach()}
 
     return Candidate(method, optimiser, streams, step)
 

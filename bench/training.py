@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from bench import checkpoints
+from bench.acceleration import GraphedStep
 from bench.config import TrainerConfig
 from bench.datasets.base import Split
 from bench.errors import BenchError
@@ -55,6 +57,7 @@ class State:
     sums: dict[str, Tensor] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)  # steps in each sum: a term may set in within an epoch
     seconds: float = 0.0
+    graphed: int = 0  # steps that were replayed as a CUDA graph
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """Counts one step, with its terms."""
@@ -73,6 +76,7 @@ def train(
     report: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], object] = lambda: None,
     on_epoch: Callable[[State], None] = lambda state: None,
+    graph: bool = False,
 ) -> State:
     """Trains the method in place, from `checkpoint` if there is one.
 
@@ -80,6 +84,7 @@ def train(
         split: training tuples, on the method's device.
         checkpoint: file that is written every minute, when `stop` says so, and at the end.
         stop: asked after every step.
+        graph: steps become a CUDA graph as soon as the loss no longer depends on how far the training is.
 
     Raises:
         Diverged: the loss is NaN or infinite, which is looked for after every epoch and before every checkpoint. The
@@ -89,13 +94,19 @@ def train(
     """
     streams, optimiser = Streams(seed, split.labels.device), make_optimiser(method, config)
     state = load_checkpoint(checkpoint, method, optimiser, streams) or State()
+    set_capturable(optimiser, split.labels.device if graph else None)
+    eager = partial(step_on, method, split, streams, optimiser)
+    replayed = GraphedStep(partial(eager, progress=1.0), streams)
     steps = steps_per_epoch(split, config)
     total, first, before = steps * config.epochs, state.step, state.seconds
     method.train()
     started = saved = time.perf_counter()
     for epoch, rows in batches(split, config, seed, state.step):
         set_learning_rates(optimiser, config, state.step / total, epoch)
-        state.add(update(method, split.batch(rows), streams, optimiser, state.step / total))
+        share = state.step / total
+        inputs = {"rows": rows}
+        state.add(replayed(inputs) if graph and share >= method.settled else eager(inputs, progress=share))
+        state.graphed += replayed.captured
         state.seconds = before + time.perf_counter() - started
         if state.step % steps == 0:
             finish_epoch(state, epoch + 1)
@@ -110,6 +121,18 @@ def train(
         if stopping:
             raise Interrupted(f"stopped at step {state.step} of {total}")
     return state
+
+
+def step_on(
+    method: Method,
+    split: Split,
+    streams: Streams,
+    optimiser: torch.optim.Adam,
+    inputs: Mapping[str, Tensor],
+    progress: float,
+) -> dict[str, Tensor]:
+    """`update` on the tuples of `split` whose numbers are `inputs["rows"]`."""
+    return update(method, split.batch(inputs["rows"]), streams, optimiser, progress)
 
 
 def update(
@@ -160,7 +183,16 @@ def set_learning_rates(optimiser: torch.optim.Adam, config: TrainerConfig, share
     if config.schedule == "cosine":
         factor *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share))
     for group in optimiser.param_groups:
-        group["lr"] = group["base_lr"] * factor * group["lr_decay"] ** epoch
+        rate = group["base_lr"] * factor * group["lr_decay"] ** epoch
+        group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], Tensor) else rate
+
+
+def set_capturable(optimiser: torch.optim.Adam, device: torch.device | None) -> None:
+    """With a device: the optimiser's step can be part of a CUDA graph there, with learning rates that may change."""
+    for group in optimiser.param_groups:
+        group["capturable"] = device is not None
+        rate = float(group["lr"])
+        group["lr"] = rate if device is None else torch.tensor(rate, device=device)
 
 
 def clip(optimiser: torch.optim.Adam) -> dict[str, Tensor]:

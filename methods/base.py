@@ -169,6 +169,12 @@ class Method(nn.Module, ABC):
         """n latents from the base p0 alone: the prior without its energy, if it has one."""
         return self.with_private(self.prior.sample_base(n, streams), streams)
 
+    @property
+    def settled(self) -> float:
+        """Share of the training from which on `loss` no longer depends on `progress`, and so can be one CUDA graph;
+        1, never, unless a method says otherwise."""
+        return 1.0
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups for the optimiser. A group may name its own `lr` and `betas`, a `clip` on its gradient norm
         and an `lr_decay` per epoch; what it does not name is the trainer's business."""

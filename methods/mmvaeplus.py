@@ -132,6 +132,10 @@ class MMVAEPlus(Method):
     def decode(self, latents: Latents, modalities: Sequence[str]) -> dict[str, Tensor]:
         return {m: self.decoders[m](torch.cat([latents.w[m], latents.z], -1)) for m in modalities}
 
+    @property
+    def settled(self) -> float:
+        return float(max(self.config.beta_warmup, self.config.prior.settled))
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         networks = [*self.encoders.parameters(), *self.decoders.parameters(), *self.r_scale.parameters()]
         return [{"params": networks, "name": "networks"}, *self.prior.parameter_groups()]

@@ -29,6 +29,11 @@ class FactorisedPriorConfig:
     def __post_init__(self) -> None:
         require(scale=(self.scale, self.scale > 0, "> 0"))
 
+    @property
+    def settled(self) -> float:
+        """Share of the training from which on the prior is the same function of z and its parameters."""
+        return 0.0
+
 
 @dataclass(frozen=True)
 class NormalPriorConfig(FactorisedPriorConfig):
@@ -70,6 +75,10 @@ class EnergyPriorConfig(FactorisedPriorConfig):
             warmup=(self.warmup, 0 <= self.warmup <= 1, "in [0, 1]"),
             chains=(self.chains, self.chains >= 1, "≥ 1"),
         )
+
+    @property
+    def settled(self) -> float:
+        return self.start + self.warmup
 
 
 class FactorisedPrior(nn.Module):

@@ -77,6 +77,10 @@ class SharedLatentMethod(Method):
     def decode(self, latents: Latents, modalities: Sequence[str]) -> dict[str, Tensor]:
         return {m: self.decoders[m](latents.z) for m in modalities}
 
+    @property
+    def settled(self) -> float:
+        return float(max(self.config.beta_warmup, self.config.prior.settled))
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         networks = [*self.encoders.parameters(), *self.decoders.parameters()]
         return [{"params": networks, "name": "networks"}, *self.prior.parameter_groups()]

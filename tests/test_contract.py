@@ -75,6 +75,16 @@ def test_prior_samples_decode(name, sample):
     assert images["m2"].isfinite().all()
 
 
+def test_a_settled_loss_does_not_depend_on_how_far_the_training_is(name):
+    warm_up = {"prior": {"start": 0.4, "warmup": 0.3}} if name.startswith("ebm") else {}
+    method = make_method(name, beta_warmup=0.5, **warm_up)
+    assert method.settled == pytest.approx(0.7 if warm_up else 0.5)
+    for module in method.modules():  # energies that start at zero would hide their weight
+        torch.nn.init.ones_(module.weight) if isinstance(module, torch.nn.Linear) and module.out_features == 1 else None
+    losses = [method.loss(make_batch(6), Streams(0), progress)[0].item() for progress in (0.2, 0.7, 0.9, 1.0)]
+    assert losses[1] == losses[2] == losses[3] != losses[0]
+
+
 def test_proposals_are_sample_major_and_have_a_density(name):
     method = make_method(name).eval()
     with torch.no_grad():

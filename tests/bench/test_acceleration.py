@@ -1,12 +1,13 @@
 import pytest
 import torch
 
-from bench import speed
-from bench.acceleration import Acceleration, accelerate, choose
+from bench import acceleration, speed
+from bench.acceleration import WARM_UP, Acceleration, GraphedStep, accelerate, choose
+from bench.training import train
 from methods import METHODS
 from methods.base import Streams
 from tests.bench.conftest import tiny_config
-from tests.conftest import make_batch, make_method, modalities
+from tests.conftest import make_batch, make_data, make_method, modalities
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 EVERYTHING = Acceleration(bfloat16=True, channels_last=True)
@@ -56,6 +57,55 @@ def test_the_cpu_computes_as_it_always_did():
     assert choose(torch.device("cpu")) == Acceleration()
 
 
+# A step as a graph; what captures it is the device's, and stands aside here
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """What was done, in order, by a device that captures by keeping the function."""
+    done = []
+
+    def aside(step, inputs):
+        done.append("aside")
+        return step(inputs)
+
+    def capture(step, inputs, streams):
+        done.append("capture")
+
+        def replay(inputs):
+            done.append("replay")
+            return step(inputs)
+
+        return replay
+
+    monkeypatch.setattr(acceleration, "aside", aside)
+    monkeypatch.setattr(acceleration, "capture", capture)
+    return done
+
+
+def test_every_call_of_a_graphed_step_is_one_step(device):
+    seen = []
+    step = GraphedStep(lambda inputs: seen.append(inputs["rows"].item()) or {"loss": inputs["rows"]}, Streams(0))
+    terms = [step({"rows": torch.tensor(row)})["loss"].item() for row in range(WARM_UP + 2)]
+    assert seen == terms == list(range(WARM_UP + 2))
+    assert device == ["aside"] * WARM_UP + ["capture", "replay", "replay"]
+    assert step.captured
+
+
+def test_a_step_that_cannot_be_captured_is_made_without(device, monkeypatch, caplog):
+    def capture(*_):
+        raise RuntimeError("operation not permitted")
+
+    monkeypatch.setattr(acceleration, "capture", capture)
+    step = GraphedStep(lambda inputs: {"loss": inputs["rows"] * 2}, Streams(0))
+    terms = [step({"rows": torch.tensor(row)})["loss"].item() for row in range(WARM_UP + 2)]
+    assert terms == [2 * row for row in range(WARM_UP + 2)]
+    assert not step.captured
+    assert [record.message for record in caplog.records] == [
+        "the training step cannot be a CUDA graph (operation not permitted): it is made without"
+    ]
+
+
 # On an accelerator
 
 
@@ -89,3 +139,17 @@ def test_every_way_to_train_lowers_the_loss(name, way):
     for _ in range(30):
         candidate.step(batch)
     assert candidate.method.loss(batch, Streams(0, device))[0].item() < before
+
+
+@CUDA
+@pytest.mark.parametrize("name", METHODS)
+def test_a_training_by_graph_ends_where_one_without_does(name, tmp_path):
+    device, states, parameters = torch.device("cuda"), [], []
+    data = make_data().to(device).train
+    for graph in (False, True):
+        method = make_method(name).to(device)
+        states.append(train(method, data, tiny_config(name).trainer, 0, tmp_path / str(graph), graph=graph))
+        parameters.append(torch.cat([p.detach().flatten() for p in method.parameters()]))
+    assert states[1].graphed == states[1].step - WARM_UP
+    assert states[1].history[-1]["loss"] == pytest.approx(states[0].history[-1]["loss"], rel=1e-2)
+    torch.testing.assert_close(parameters[1], parameters[0], rtol=0, atol=1e-2)

@@ -84,6 +84,6 @@ def test_the_environment_names_libraries_and_hardware():
     assert environment["versions"]["torch"] == torch.__version__
     hardware = environment["hardware"]
     assert (hardware["device"], hardware["threads"]) == ("cpu", torch.get_num_threads())
-    assert hardware["acceleration"] == {"bfloat16": False, "channels_last": False}
+    assert hardware["acceleration"] == {"bfloat16": False, "channels_last": False, "graph": False}
     assert hardware["cores"] >= 1
     assert all(hardware[key] for key in ("name", "host", "system"))

@@ -3,17 +3,27 @@ import itertools
 import math
 import pickle
 import random
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from bench import training
+from bench import acceleration, training
 from bench.config import TrainerConfig
 from bench.datasets.base import Split
 from bench.errors import BenchError
-from bench.training import Diverged, Interrupted, clip, epoch_order, make_optimiser, set_learning_rates, train
+from bench.training import (
+    Diverged,
+    Interrupted,
+    clip,
+    epoch_order,
+    make_optimiser,
+    set_capturable,
+    set_learning_rates,
+    train,
+)
 from methods import METHODS as ALL
 from methods.base import Method
 from tests.bench.conftest import tiny_config
@@ -89,6 +99,26 @@ def test_an_interrupted_run_ends_with_the_same_bits(name, stops, tmp_path):
     assert equal(resumed, whole)
     assert terms(state) == terms(expected)
     assert state.step == expected.step == 18
+
+
+@pytest.mark.parametrize("stops", [[], [2], [9, 17]])
+@pytest.mark.parametrize("name", METHODS)
+def test_steps_become_a_graph_when_the_loss_has_settled(name, stops, tmp_path, monkeypatch):
+    """A stand-in that keeps the function shows the order of things: the same steps, replayed from the right one on."""
+    monkeypatch.setattr(acceleration, "aside", lambda step, inputs: step(inputs))
+    monkeypatch.setattr(acceleration, "capture", lambda step, inputs, streams: partial(step))
+    monkeypatch.setattr(training, "set_capturable", lambda *_: None)  # the CPU's optimiser is not
+    expected = run(whole := make(name), tmp_path / "whole")
+    for before, steps in itertools.pairwise([0, *stops]):
+        with pytest.raises(Interrupted):
+            run(make(name), tmp_path / "parts", stop=after(steps - before), graph=True)
+    state = run(method := make(name), tmp_path / "parts", graph=True)
+    assert equal(method, whole)
+    assert terms(state) == terms(expected)
+    # Steps at 0.6 of 18 and later, short of those before a capture, of which each session makes its own.
+    eager = {"mmvae": 0, "ebm-generalized": 11}[name]
+    bounds = [0, *stops, 18]
+    assert state.graphed == sum(max(0, b - max(a, eager) - 3) for a, b in itertools.pairwise(bounds))
 
 
 def test_a_finished_run_is_only_loaded(tmp_path, monkeypatch):
@@ -244,6 +274,19 @@ def test_every_learning_rate_follows_the_schedule(settings, share, expected):
     networks, energy = rates(TrainerConfig(lr=0.1, **settings), share)
     assert networks == pytest.approx(0.1 * expected)
     assert energy == pytest.approx(0.5 * expected)
+
+
+def test_rates_in_tensors_follow_the_schedule_in_place():
+    """As a graph, which reads them where they were at its capture, needs it."""
+    optimiser = make_optimiser(make_method("ebm-base"), TrainerConfig(lr=0.1))
+    set_capturable(optimiser, torch.device("cpu"))
+    before = [group["lr"] for group in optimiser.param_groups]
+    set_learning_rates(optimiser, TrainerConfig(lr=0.1, schedule="cosine"), 0.5, 0)
+    assert [group["lr"] is rate for group, rate in zip(optimiser.param_groups, before, strict=True)] == [True, True]
+    assert before[0].item() == pytest.approx(0.1 * 0.51)
+    set_capturable(optimiser, None)
+    assert optimiser.param_groups[0]["lr"] == pytest.approx(0.1 * 0.51)
+    assert [(type(group["lr"]), group["capturable"]) for group in optimiser.param_groups] == [(float, False)] * 2
 
 
 def test_the_energys_rate_decays_by_epoch_and_may_be_zero():
