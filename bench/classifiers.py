@@ -21,7 +21,16 @@ from torch import Tensor, nn
 
 from bench.acceleration import cores
 from bench.datasets.base import Dataset, Split
-from bench.store import cache_root, exclusive, new_directory, read_json, remove_directory, write_atomic, write_json
+from bench.store import (
+    cache_root,
+    exclusive,
+    keeping,
+    new_directory,
+    read_json,
+    remove_directory,
+    write_atomic,
+    write_json,
+)
 from methods.base import Modality
 
 log = logging.getLogger("bench")
@@ -187,9 +196,11 @@ def classifiers(data: Dataset, report: Callable[[str], None] = log.info) -> Clas
     """The classifiers of this data, from the cache or trained now; `report` is told what takes time.
 
     Safe to call from several processes at once: one trains, the others wait. A damaged cache is trained anew.
+
+    Raises DataMissing when the cache cannot be written.
     """
     path = cache_root() / data.name / f"classifiers-{data.fingerprint[:16]}-v{VERSION}"
-    with exclusive(path.with_suffix(".lock")):
+    with keeping(f"{data.name}'s classifiers"), exclusive(path.with_suffix(".lock")):
         if path.exists() and (found := _read(path, data)):
             return found
         report(f"training {len(data.modalities)} classifiers on {data.name} ({data.source}), once for these data")

@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 import torch
 import yaml
 
@@ -201,6 +200,8 @@ class Session:
 
     def history(self, state: State) -> None:
         """history.csv: one row per epoch."""
+        import pandas as pd  # noqa: PLC0415 (which a skipped run has no need to wait for)
+
         self.claim.check()
         frame = pd.DataFrame(state.history)
         write_atomic(self.run.path / "history.csv", lambda file: frame.to_csv(file, index=False))
@@ -300,7 +301,7 @@ def build_method(run: Run, data: Dataset, device: torch.device) -> Method:
 
 def evaluate(run: Run, method: Method, data: Dataset, judge: Classifiers) -> dict[str, Any]:
     """The default evaluators' measures as plain values, and the sample pictures, written beside them."""
-    # Plotting takes seconds to import, which a finished run that is skipped has no need to wait for.
+    # Takes seconds to import, which a skipped run has no need to wait for.
     from bench.figures import save_samples  # noqa: PLC0415
 
     context = evaluation_context(run, method, data, judge)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from bench.errors import BenchError
+from bench.errors import BenchError, DataMissing
 
 TEMPORARY = ".tmp"
 
@@ -126,6 +126,17 @@ def cache_root() -> Path:
     if named := os.environ.get("BENCH_CACHE"):
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multimodal-prior-bench"
+
+
+@contextmanager
+def keeping(what: str) -> Iterator[None]:
+    """Around what writes a cache: raises DataMissing, for people, where that raises OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise DataMissing(
+            f"the cache of {what} cannot be written: {error}. Set BENCH_CACHE to a folder with space to spare"
+        ) from error
 
 
 def remove_directory(path: Path) -> None:

@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.errors import DataMissing
-from bench.store import cache_root, exclusive, new_directory, read_json, write_json
+from bench.store import cache_root, exclusive, keeping, new_directory, read_json, write_json
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -45,13 +44,8 @@ def cached(
     stats = [(str(path.resolve()), path.stat()) for path in inputs]
     identity = json.dumps([version, [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]])
     folder = cache_root() / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    try:
-        with exclusive(folder.with_name(f".{folder.name}.lock")):
-            return _read_or_build(folder, build)
-    except OSError as error:
-        raise DataMissing(
-            f"the cache of {name} cannot be written: {error}. Set BENCH_CACHE to a folder with space to spare"
-        ) from error
+    with keeping(name), exclusive(folder.with_name(f".{folder.name}.lock")):
+        return _read_or_build(folder, build)
 
 
 def fingerprint(sums: Mapping[str, str]) -> str:

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import logging
 import os
 import subprocess
@@ -13,6 +14,7 @@ import torch
 import bench
 from bench import classifiers as module
 from bench.classifiers import Classifiers, DigitClassifier, accuracy, augment, classifiers, degrade
+from bench.errors import DataMissing
 from tests.conftest import BandClassifier, make_data, predict
 
 
@@ -107,6 +109,16 @@ def test_a_failed_training_leaves_no_cache(data, folder, monkeypatch):
         patch.setattr(module, "accuracy", fail)
         with pytest.raises(RuntimeError, match="oops"):
             classifiers(data)
+    assert [path.suffix for path in folder.parent.iterdir()] == [".lock"]
+
+
+def test_a_full_disk_under_the_cache_is_told_and_leaves_no_cache(data, folder, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "somewhere")
+
+    monkeypatch.setattr(module, "write_json", full)
+    with pytest.raises(DataMissing, match=r"toy's classifiers cannot be written: .*No space left .*Set BENCH_CACHE"):
+        classifiers(data)
     assert [path.suffix for path in folder.parent.iterdir()] == [".lock"]
 
 
