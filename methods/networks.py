@@ -14,6 +14,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+class Rearranged(torch.autograd.Function):
+    """x [*axes, P] with the leading axes in another order, [*axes in `order`, P].
+
+    On a CPU four floats are moved as one number of 16 bytes, three times faster than torch moves them one by one: with
+    networks this small the copies are a fifth of a step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: tuple[int, ...]) -> Tensor:
+        ctx.order = order
+        if x.device.type == "cpu" and x.dtype == torch.float32 and x.shape[-1] == 4:
+            words = x.contiguous().view(torch.complex128).squeeze(-1)
+            return words.permute(order).contiguous().unsqueeze(-1).view(torch.float32)
+        return x.permute(*order, len(order)).contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        back = tuple(ctx.order.index(axis) for axis in range(len(ctx.order)))
+        return Rearranged.apply(gradients[0], back), None
+
+
 class PatchEncoder(nn.Module):
     """Linear embedding of 4×4 patches, then a two-layer MLP: all matrix products, fast on CPUs (this project)."""
 
@@ -32,7 +53,7 @@ class PatchEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         b, c, p, (i, j) = len(x), x.shape[1], self.PATCH, self.grid
-        patches = x.reshape(b, c, i, p, j, p).permute(0, 2, 4, 1, 3, 5).reshape(b, i * j, -1)
+        patches = Rearranged.apply(x.reshape(b, c, i, p, j, p), (0, 2, 4, 1, 3)).reshape(b, i * j, -1)
         # The embedding of patches − 0.5, centred in the bias: one pass less over the images.
         bias = self.embed.bias - 0.5 * self.embed.weight.sum(1)
         h = torch.relu(F.linear(patches, self.embed.weight, bias)).flatten(1)
@@ -58,7 +79,8 @@ class PatchDecoder(nn.Module):
         n, (c, h, w), p, (i, j) = len(u), self.shape, self.PATCH, self.grid
         codes = torch.relu(self.codes(torch.relu(self.hidden(u))))
         patches: Tensor = self.pixels(codes.reshape(n, i * j, self.WIDTH)).reshape(n, i, j, c, p, p)
-        return patches.permute(0, 3, 1, 4, 2, 5).reshape(n, c, h, w)
+        images: Tensor = Rearranged.apply(patches, (0, 3, 1, 4, 2)).reshape(n, c, h, w)
+        return images
 
 
 class ConvEncoder(nn.Module):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from methods.networks import ACTIVATIONS, NETWORKS, energy_network, input_gradient
+from methods.networks import ACTIVATIONS, NETWORKS, Rearranged, energy_network, input_gradient
 
 SHAPE = (3, 28, 28)
 
@@ -52,6 +52,16 @@ def test_patches_keep_their_places():
     assert changed[:4, :4].all()
     assert not changed[4:].any()
     assert not changed[:, 4:].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rearranging_is_permuting_and_so_is_its_gradient(dtype):
+    x = torch.randn(2, 3, 5, 4, 6, 4, dtype=dtype, requires_grad=True)
+    weights = torch.randn(2, 5, 6, 3, 4, 4, dtype=dtype)
+    one, other = Rearranged.apply(x, (0, 2, 4, 1, 3)), x.permute(0, 2, 4, 1, 3, 5)
+    assert torch.equal(one, other)
+    gradients = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (one, other)]
+    assert torch.equal(*gradients)
 
 
 @pytest.mark.parametrize(("name", "shape"), [("patch", (3, 30, 28)), ("resnet", (3, 28, 27)), ("conv", (3, 32, 32))])
