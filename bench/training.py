@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,7 +22,7 @@ from bench.acceleration import GraphedStep
 from bench.config import TrainerConfig
 from bench.datasets.base import Split
 from bench.errors import BenchError
-from methods.base import Batch, Method, Streams
+from methods.base import Batch, Method, Streams, Terms
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -95,17 +94,19 @@ def train(
     streams, optimiser = Streams(seed, split.labels.device), make_optimiser(method, config)
     state = load_checkpoint(checkpoint, method, optimiser, streams) or State()
     set_capturable(optimiser, split.labels.device if graph else None)
-    eager = partial(step_on, method, split, streams, optimiser)
-    replayed = GraphedStep(partial(eager, progress=1.0), streams)
+
+    def step(inputs: Mapping[str, Tensor], progress: float = 1.0) -> Terms:
+        return update(method, split.batch(inputs["rows"]), streams, optimiser, progress)
+
+    replayed = GraphedStep(step, streams)
     steps = steps_per_epoch(split, config)
     total, first, before = steps * config.epochs, state.step, state.seconds
     method.train()
     started = saved = time.perf_counter()
     for epoch, rows in batches(split, config, seed, state.step):
-        set_learning_rates(optimiser, config, state.step / total, epoch)
-        share = state.step / total
-        inputs = {"rows": rows}
-        state.add(replayed(inputs) if graph and share >= method.settled else eager(inputs, progress=share))
+        share, inputs = state.step / total, {"rows": rows}
+        set_learning_rates(optimiser, config, share, epoch)
+        state.add(replayed(inputs) if graph and share >= method.settled else step(inputs, share))
         state.graphed += replayed.captured
         state.seconds = before + time.perf_counter() - started
         if state.step % steps == 0:
@@ -121,18 +122,6 @@ def train(
         if stopping:
             raise Interrupted(f"stopped at step {state.step} of {total}")
     return state
-
-
-def step_on(
-    method: Method,
-    split: Split,
-    streams: Streams,
-    optimiser: torch.optim.Adam,
-    inputs: Mapping[str, Tensor],
-    progress: float,
-) -> dict[str, Tensor]:
-    """`update` on the tuples of `split` whose numbers are `inputs["rows"]`."""
-    return update(method, split.batch(inputs["rows"]), streams, optimiser, progress)
 
 
 def update(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evaluators.base import Context, Measure, check_finite, wilson
-from evaluators.coherence import agreement
+from evaluators.base import Context, Measure, check_finite
+from evaluators.coherence import agreement, joint_measure
 from methods.base import Latents
 from methods.priors import EnergyPrior
 
@@ -30,7 +30,6 @@ def chain_coherence(context: Context) -> dict[str, Measure]:
     steps += [factor * prior.config.steps for factor in LONGER]
     labels, energies = _run(context, prior, steps)
     coherence = [agreement(predicted, context.classes)[0] for predicted in labels]
-    low, high = wilson(coherence[-1], context.samples)
     details = {
         "steps": steps,
         "steps_trained": prior.config.steps,
@@ -38,18 +37,8 @@ def chain_coherence(context: Context) -> dict[str, Measure]:
         "energy": [f.mean().item() for f in energies],
         "energy_std": [f.std().item() for f in energies],
     }
-    measure = Measure(
-        value=coherence[-1],
-        protocol=f"prior, {LONGER[-1]} times the steps",
-        n=context.samples,
-        low=low,
-        high=high,
-        interval="95 % Wilson, one model",
-        chance=context.classes ** (1 - len(context.modalities)),
-        ceiling=context.judge.mean_accuracy ** len(context.modalities),
-        details=details,
-    )
-    return {"joint_coherence_long": measure}
+    protocol = f"prior, {LONGER[-1]} times the steps"
+    return {"joint_coherence_long": joint_measure(context, coherence[-1], context.samples, protocol, **details)}
 
 
 def snapshots(steps: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,8 +23,14 @@ def agreement(predicted: Tensor, classes: int) -> tuple[float, float, list[int]]
 
 def _joint(context: Context, source: str, protocol: str) -> Measure:
     predicted = torch.stack(list(context.judged(source).labels.values()))
-    m, n = predicted.shape
     value, entropy, histogram = agreement(predicted, context.classes)
+    details = {"entropy": entropy, "entropy_uniform": math.log(context.classes), "histogram": histogram}
+    return joint_measure(context, value, predicted.shape[1], protocol, **details)
+
+
+def joint_measure(context: Context, value: float, n: int, protocol: str, **details: Any) -> Measure:
+    """A joint coherence over n independent latents."""
+    m = len(context.modalities)
     low, high = wilson(value, n)
     return Measure(
         value=value,
@@ -35,7 +42,7 @@ def _joint(context: Context, source: str, protocol: str) -> Measure:
         chance=context.classes ** (1 - m),
         # Of independent errors; correlated errors can do better.
         ceiling=context.judge.mean_accuracy**m,
-        details={"entropy": entropy, "entropy_uniform": math.log(context.classes), "histogram": histogram},
+        details=details,
     )
 
 

@@ -211,8 +211,7 @@ class EnergyPrior(FactorisedPrior):
         if progress < self.config.start:
             return z.new_zeros(()), {}
         positive = z.detach()
-        start = self.base().rsample(streams.langevin, (self.config.chains,))
-        negative = langevin(self.score, start, self.config.steps, self.config.step_size, streams.langevin)
+        start, negative = self.chains(self.config.chains, [0, self.config.steps], streams)
         f_pos, f_neg = self.f(positive), self.f(negative)
         loss = f_pos.mean() - f_neg.mean()
         if self.config.penalty:
