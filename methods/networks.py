@@ -38,7 +38,7 @@ class Rearranged(torch.autograd.Function):
 class PatchEncoder(nn.Module):
     """Linear embedding of 4×4 patches, then a two-layer MLP: all matrix products, fast on CPUs (this project)."""
 
-    PATCH, WIDTH, HIDDEN = 4, 32, 128
+    PATCH, WIDTH, HIDDEN = 4, 32, 64
 
     def __init__(self, shape: Sequence[int], w_dim: int, z_dim: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class PatchEncoder(nn.Module):
 class PatchDecoder(nn.Module):
     """A two-layer MLP to one code per 4×4 patch, then one linear map from codes to pixels (this project)."""
 
-    PATCH, WIDTH, HIDDEN = 4, 32, 128
+    PATCH, WIDTH, HIDDEN = 4, 32, 64
 
     def __init__(self, shape: Sequence[int], latent_dim: int) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ import torch
 
 import bench
 from bench import classifiers as module
-from bench.classifiers import Classifiers, DigitClassifier, accuracy, augment, classifiers, degrade
+from bench.classifiers import Classifiers, DigitClassifier, accuracy, augment, classifiers, degrade, neighbours
 from bench.errors import DataMissing
 from tests.conftest import BandClassifier, make_data, predict
 
@@ -130,6 +130,13 @@ def test_degraded_images_keep_their_shape_and_half_are_sharp():
     untouched = (once - images).flatten(1).abs().max(1).values < 1e-6
     assert 10 < untouched.sum() < 45  # an eighth: none of the three
     assert once.flatten(1).std(1).mean() < images.flatten(1).std(1).mean()
+
+
+def test_a_blur_is_the_mean_of_each_pixel_and_its_neighbours():
+    image = torch.tensor([[9.0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 18]])
+    rows, columns = (neighbours(size, image.device) for size in image.shape)
+    # The corner is there four times in its own window: twice by row, twice by column.
+    assert torch.allclose(rows @ image @ columns.T, torch.tensor([[4.0, 2, 0, 0], [2, 1, 2, 4], [0, 0, 4, 8]]))
 
 
 def test_two_processes_at_once_train_once(folder, tmp_path):
