@@ -102,7 +102,8 @@ def neighbours(size: int, device: torch.device) -> Tensor:
     A blur by two such products is six times faster on a CPU than one by pooling.
     """
     i = torch.arange(size, device=device)
-    return sum(F.one_hot((i + shift).clamp(0, size - 1), size) for shift in (-1, 0, 1)) / 3.0
+    beside = torch.stack([i - 1, i, i + 1]).clamp(0, size - 1)
+    return F.one_hot(beside, size).float().mean(0)
 
 
 def degrade(images: Tensor, generator: torch.Generator) -> Tensor:
