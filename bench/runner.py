@@ -267,7 +267,8 @@ def _train_and_evaluate(session: Session, data: Dataset, judge: Classifiers) -> 
     checkpoint = run.path / "checkpoint.pt"
     state = train(
         *(method, data.train, run.config.trainer, run.seed, checkpoint),
-        *(session.progress, session.stop, session.history, choose(data.train.labels.device).graph),
+        *(session.progress, session.stop, session.history),
+        graph=choose(data.train.labels.device).graph,
     )
     session.history(state)
     session.trained()
