@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import math
 import zlib
-from collections.abc import Callable
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,9 @@ log = logging.getLogger("bench")
 
 VERSION = 5  # of architecture and recipe: a change of either makes other classifiers
 EPOCHS, BATCH, PEAK_LR = 4.0, 256, 1e-2
+TURN = 20  # steps of one classifier before another has its turn: about a second
+
+Training = Generator[None, None, float]
 
 
 class DigitClassifier(nn.Sequential):
@@ -146,19 +150,17 @@ def initial(data: Dataset, modality: Modality, seed: int) -> DigitClassifier:
         return DigitClassifier(modality.shape, data.classes).to(data.train.labels.device)
 
 
-def train_classifier(network: DigitClassifier, data: Dataset, modality: Modality, seed: int, cancelled: Event) -> float:
+def train_classifier(network: DigitClassifier, data: Dataset, modality: Modality, seed: int) -> Training:
     """Cross-entropy with Adam under a one-cycle learning rate, for EPOCHS. The network is left in eval mode.
 
-    Returns its accuracy on the real test split. Raises CancelledError when it is `cancelled`.
+    Yields after every TURN steps, so that others may have a turn. Returns its accuracy on the real test split.
     """
     split, device = data.train, data.train.labels.device
     steps = max(1, round(EPOCHS * len(split) / BATCH))
     generator = torch.Generator(device).manual_seed(seed)
     optimiser = torch.optim.Adam(network.train().parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_LR, steps)
-    for _ in range(steps):
-        if cancelled.is_set():
-            raise CancelledError
+    for step in range(1, steps + 1):
         rows = torch.randint(len(split), (BATCH,), generator=generator, device=device)
         images = split.items[modality.name][rows].float() / 255
         if data.few_items:
@@ -168,29 +170,49 @@ def train_classifier(network: DigitClassifier, data: Dataset, modality: Modality
         loss.backward()
         optimiser.step()
         schedule.step()
+        if step % TURN == 0:
+            yield
     return accuracy(network.eval(), data.test, modality.name)
 
 
 def train_all(data: Dataset, report: Callable[[str], None]) -> Classifiers:
     """One classifier per modality. On a CPU as many at once as it has cores, each with one thread: networks this small
-    gain little from a second one, and come out the same on every number of cores."""
+    gain little from a second one, and come out the same on every number of cores. They take turns, so that no core is
+    left without work before the end."""
     networks = {m.name: initial(data, m, seed) for seed, m in enumerate(data.modalities)}
     at_once = cores() if data.train.labels.device.type == "cpu" else 1
     threads, cancelled = torch.get_num_threads(), Event()
+    waiting = deque((m.name, train_classifier(networks[m.name], data, m, s)) for s, m in enumerate(data.modalities))
+    accuracies: dict[str, float] = {}
     with ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
-            training = {
-                m.name: pool.submit(train_classifier, networks[m.name], data, m, seed, cancelled)
-                for seed, m in enumerate(data.modalities)
-            }
-            accuracies = {}
-            for name, outcome in training.items():
-                accuracies[name] = outcome.result()
-                report(f"classifier {name}: test accuracy {accuracies[name]:.4f}")
+            working = [pool.submit(take_turns, waiting, accuracies, cancelled) for _ in range(at_once)]
+            for outcome in as_completed(working):
+                outcome.result()
         finally:
             cancelled.set()  # also by Ctrl-C, which comes to this thread alone
             torch.set_num_threads(threads)  # some libraries take the last word of any thread for all
-    return Classifiers(networks, accuracies)
+    for name in networks:
+        report(f"classifier {name}: test accuracy {accuracies[name]:.4f}")
+    return Classifiers(networks, {name: accuracies[name] for name in networks})
+
+
+def take_turns(waiting: deque[tuple[str, Training]], accuracies: dict[str, float], cancelled: Event) -> None:
+    """Gives each training a turn and puts it back, until none waits or it is `cancelled`.
+
+    Several threads may share `waiting`: what does not wait then has a thread of its own.
+    """
+    while not cancelled.is_set():
+        try:
+            name, training = waiting.popleft()
+        except IndexError:
+            return
+        try:
+            next(training)
+        except StopIteration as end:
+            accuracies[name] = end.value
+        else:
+            waiting.append((name, training))
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Pictures: sample grids of a run, and figures over runs."""
+"""Figures over runs."""
 
 from __future__ import annotations
 
@@ -11,77 +11,14 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
-import torch
 from matplotlib.figure import Figure
-from PIL import Image
-from torch import Tensor
 
-from bench.datasets.base import Dataset
 from bench.store import write_atomic
-from evaluators.chains import snapshots
-from methods.base import Latents, Method, Streams
-from methods.priors import EnergyPrior
 
-CHAINS = 4  # shown in samples_chains.png
-GAP = 4  # white pixels between the blocks of a grid
 BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "fontsize": "small"}  # of a legend
-
-
-def grid(images: Tensor, scale: int = 3) -> Image.Image:
-    """[rows, columns, 3, H, W] in [0, 1] (clamped) -> one picture."""
-    rows, columns, channels, height, width = images.shape
-    pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-    sheet = pixels.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
-    picture = Image.fromarray(sheet.numpy())
-    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-
-
-def beside(pictures: list[Image.Image]) -> Image.Image:
-    """Pictures of one height in a row, with a gap between."""
-    width = sum(picture.width + GAP for picture in pictures) - GAP
-    sheet, left = Image.new("RGB", (width, pictures[0].height), "white"), 0
-    for picture in pictures:
-        sheet.paste(picture, (left, 0))
-        left += picture.width + GAP
-    return sheet
-
-
-@torch.no_grad()
-def save_samples(folder: Path, method: Method, data: Dataset, seed: int, columns: int = 20) -> None:
-    """samples_joint.png: one prior sample a column, one modality a row.
-
-    samples_chains.png, where the prior has Langevin chains: a block per chain, one modality a row, from p0 (left) to
-    the prior (right), the private latents held fixed (the poster's "Markov transition").
-
-    samples_cross.png: a block per source modality; its top row shows one held-out image of each class, and each row
-    below one target modality generated from it.
-    """
-    streams = Streams(2_000_000 + seed, data.test.labels.device)
-    names = list(method.modalities)
-    joint = method.decode(method.sample_prior(columns, streams), names)
-    save_picture(folder / "samples_joint.png", grid(torch.stack([joint[name] for name in names])))
-
-    if isinstance(method.prior, EnergyPrior):
-        steps = snapshots(method.prior.config.steps)
-        chains = torch.stack(list(method.prior.chains(CHAINS, steps, streams)))  # [T, N, D]
-        private = method.with_private(chains[0], streams).w
-        frames = [method.decode(Latents(z, private), names) for z in chains]
-        images = torch.stack([torch.stack([frame[name] for frame in frames], 1) for name in names], 1)
-        save_picture(folder / "samples_chains.png", beside([grid(block, scale=2) for block in images]))
-
-    first = torch.stack([(data.test.labels == label).nonzero()[0, 0] for label in data.test.labels.unique()])
-    batch = data.test.batch(first)
-    blocks = []
-    for source in names:
-        generated = method.decode(method.infer(batch, [source], streams), names)
-        blocks.append(grid(torch.stack([batch[source], *(generated[name] for name in names)]), scale=2))
-    save_picture(folder / "samples_cross.png", beside(blocks))
-
-
-def save_picture(path: Path, picture: Image.Image) -> None:
-    write_atomic(path, lambda file: picture.save(file, format="PNG"))
 
 
 def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[Path]:
@@ -153,19 +90,16 @@ def matrix_figure(runs: pd.DataFrame, title: str) -> Figure:
     figure, axes = plt.subplots(1, len(groups), figsize=(3.4 * len(groups), 3.6), squeeze=False)
     for axis, (label, group) in zip(axes[0], groups):
         names = group["modalities"].iloc[0]
-        mean = torch.tensor(group["matrix"].tolist()).mean(0).numpy()
-        sns.heatmap(
-            pd.DataFrame(mean, names, names),
-            ax=axis,
-            vmin=0,
-            vmax=1,
-            annot=True,
-            fmt=".2f",
-            cmap="viridis",
-            cbar=False,
-            square=True,
-            annot_kws={"fontsize": 9},
-        )
+        mean = np.array(group["matrix"].tolist()).mean(0)
+        axis.imshow(mean, vmin=0, vmax=1, cmap="viridis")
+        for source, target in np.ndindex(*mean.shape):
+            value = mean[source, target]
+            # Dark on the bright end of the colours.
+            colour = "black" if value > 0.6 else "white"
+            axis.text(target, source, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=9)
+        axis.set_xticks(range(len(names)), names)
+        axis.set_yticks(range(len(names)), names)
+        axis.grid(visible=False)
         axis.set(title=label, xlabel="target", ylabel="source")
     figure.suptitle(f"Cross coherence: {title}", y=1.03)
     figure.tight_layout()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import errno
+import io
 import logging
 import math
 import os
@@ -28,8 +30,9 @@ from bench.classifiers import Classifiers
 from bench.config import RunConfig
 from bench.datasets.base import Dataset
 from bench.errors import BenchError
+from bench.samples import save_samples
 from bench.status import AT_WORK, own_word
-from bench.store import read_json, remove_temporaries, write_atomic, write_json, write_text
+from bench.store import read_json, remove_temporaries, write_json, write_text
 from bench.training import Diverged, Interrupted, Progress, State, train
 from evaluators import DEFAULT, evaluator
 from evaluators.base import Context, Measure
@@ -200,11 +203,13 @@ class Session:
 
     def history(self, state: State) -> None:
         """history.csv: one row per epoch."""
-        import pandas as pd  # noqa: PLC0415 (which a skipped run has no need to wait for)
-
         self.claim.check()
-        frame = pd.DataFrame(state.history)
-        write_atomic(self.run.path / "history.csv", lambda file: frame.to_csv(file, index=False))
+        columns = dict.fromkeys(term for row in state.history for term in row)
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(columns), lineterminator="\n")
+        table.writeheader()
+        table.writerows(state.history)
+        write_text(self.run.path / "history.csv", text.getvalue())
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """metrics.json, whose presence is what makes a run finished: it comes last."""
@@ -301,9 +306,6 @@ def build_method(run: Run, data: Dataset, device: torch.device) -> Method:
 
 def evaluate(run: Run, method: Method, data: Dataset, judge: Classifiers) -> dict[str, Any]:
     """The default evaluators' measures as plain values, and the sample pictures, written beside them."""
-    # Takes seconds to import, which a skipped run has no need to wait for.
-    from bench.figures import save_samples  # noqa: PLC0415
-
     context = evaluation_context(run, method, data, judge)
     measures, seconds = judge_by(DEFAULT, context)
     save_samples(run.path, method, data, seed=run.seed)

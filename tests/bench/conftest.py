@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from bench.config import RunConfig, resolve
 from bench.leaderboard import leaderboard, read_runs, write_leaderboard
@@ -30,6 +32,12 @@ def tiny_config(method: str = "mmvae", *settings: str) -> RunConfig:
     prior = QUICK_PRIOR if method.startswith("ebm") else ()
     (config,) = resolve([method], "toy", "bundled", "smoke", [*QUICK, *prior, *settings])
     return config
+
+
+def read_picture(path: Path) -> Any:
+    """uint8 [H, W, 3]."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def write_run(

@@ -23,10 +23,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# These two take seconds to import: once here, and not in every attempt.
+# Takes seconds to import: once here, and not in every attempt.
 import torch._dynamo  # noqa: F401
 
-import bench.figures  # noqa: F401
 from bench import claims, provenance, training
 from bench.runner import Run, execute
 from tests.bench.conftest import tiny_config

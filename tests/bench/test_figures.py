@@ -1,89 +1,12 @@
+import json
+
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-from bench.figures import (
-    CHAINS,
-    GAP,
-    beside,
-    chain_figure,
-    grid,
-    prior_figure,
-    save_figures,
-    save_picture,
-    save_samples,
-    subset_figure,
-)
+from bench.figures import chain_figure, matrix_figure, prior_figure, save_figures, subset_figure
 from bench.leaderboard import leaderboard, read_runs
 from bench.store import write_json
-from evaluators.chains import snapshots
-from methods.priors import EnergyPrior
-from tests.bench.conftest import write_measures, write_prior, write_run
-from tests.conftest import make_data, make_method
-
-
-def read(path):
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
-
-
-def test_a_grid_has_its_images_where_they_belong():
-    images = torch.arange(2 * 3 * 3 * 2 * 2).reshape(2, 3, 3, 2, 2) / 255
-    pixels = np.asarray(grid(images, scale=2))
-    assert pixels.shape == (2 * 2 * 2, 3 * 2 * 2, 3)
-    for row, column, channel, y, x in np.ndindex(2, 3, 3, 2, 2):
-        top, left = 2 * (2 * row + y), 2 * (2 * column + x)
-        value = round(images[row, column, channel, y, x].item() * 255)
-        assert (pixels[top : top + 2, left : left + 2, channel] == value).all()
-
-
-def test_a_grid_clamps_and_rounds():
-    images = (
-        torch.tensor([-0.5, 0.0, 0.4999 / 255, 0.5001 / 255, 1.0, 7.0]).reshape(1, 6, 1, 1, 1).expand(-1, -1, 3, -1, -1)
-    )
-    assert np.asarray(grid(images, scale=1))[0, :, 0].tolist() == [0, 0, 0, 1, 255, 255]
-
-
-def test_blocks_stand_beside_each_other_with_a_white_gap():
-    sheet = np.asarray(beside([Image.new("RGB", (2, 3), "red"), Image.new("RGB", (1, 3), "blue")]))
-    assert sheet.shape == (3, 2 + GAP + 1, 3)
-    assert (sheet[:, :2] == (255, 0, 0)).all()
-    assert (sheet[:, 2 : 2 + GAP] == 255).all()
-    assert (sheet[:, 2 + GAP :] == (0, 0, 255)).all()
-
-
-@pytest.fixture(params=["mmvae", "ebm-generalized"])
-def method(request):
-    return make_method(request.param).eval()
-
-
-def test_samples_show_modalities_as_rows(method, tmp_path):
-    save_samples(tmp_path, method, make_data(), seed=0, columns=5)
-    assert read(tmp_path / "samples_joint.png").shape == (3 * 28 * 3, 5 * 28 * 3, 3)
-    classes, modalities = 4, 3
-    width = modalities * classes * 28 * 2 + (modalities - 1) * GAP
-    assert read(tmp_path / "samples_cross.png").shape == ((1 + modalities) * 28 * 2, width, 3)
-
-
-def test_each_block_starts_with_the_held_out_images_of_its_source(method, tmp_path):
-    data = make_data()
-    save_samples(tmp_path, method, data, seed=0)
-    pixels = read(tmp_path / "samples_cross.png")
-    for block, name in enumerate(data.test.items):
-        for label in range(4):  # row `label` of the toy test split is the first of its class
-            left = block * (4 * 28 * 2 + GAP) + label * 28 * 2
-            tile = pixels[: 28 * 2 : 2, left : left + 28 * 2 : 2].transpose(2, 0, 1)
-            assert (tile == data.test.items[name][label].numpy()).all()
-
-
-def test_samples_are_a_function_of_the_seed(method, tmp_path):
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        save_samples(tmp_path / name, method, make_data(), seed=seed, columns=3)
-    for file in ("samples_joint.png", "samples_cross.png"):
-        one, same, other = (read(tmp_path / name / file) for name in "abc")
-        assert (one == same).all()
-        assert (one != other).any()
+from tests.bench.conftest import read_picture, write_measures, write_prior, write_run
 
 
 def figures_of(out):
@@ -94,7 +17,7 @@ def figures_of(out):
 def check(written, names):
     assert [path.name for path in written] == names
     for path in written:
-        pixels = read(path)
+        pixels = read_picture(path)
         assert min(pixels.shape[:2]) > 200
         assert pixels.std() > 5
 
@@ -119,10 +42,19 @@ def test_many_runs_have_figures_by_dataset_source_and_preset(tmp_path):
     check(figures_of(tmp_path), [f"polymnist-{source}-quick-{name}.png" for source in sources for name in NAMES])
 
 
-def test_a_picture_is_written_whole(tmp_path):
-    save_picture(tmp_path / "folder" / "a.png", Image.new("RGB", (4, 5), "red"))
-    assert read(tmp_path / "folder" / "a.png").shape == (5, 4, 3)
-    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["a.png"]
+def test_the_matrix_of_a_method_is_the_mean_over_its_seeds_sources_as_rows(tmp_path):
+    for seed, cross in enumerate((0.2, 0.4)):
+        path = write_run(tmp_path, "mmvae", seed) / "metrics.json"
+        metrics = json.loads(path.read_text())
+        metrics["measures"]["cross_coherence"]["details"]["matrix"] = [[0.9, cross], [0.7, 0.8]]
+        write_json(path, metrics)
+    runs, _ = read_runs(tmp_path)
+    (axes,) = matrix_figure(runs, "title").axes
+    at = {text.get_position(): text.get_text() for text in axes.texts}  # (column, row)
+    assert at == {(0, 0): "0.90", (1, 0): "0.30", (0, 1): "0.70", (1, 1): "0.80"}
+    assert np.allclose(axes.images[0].get_array(), [[0.9, 0.3], [0.7, 0.8]])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["m0", "m1"]
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("target", "source", "mmvae")
 
 
 def test_other_priors_have_a_figure_of_their_own(tmp_path):
@@ -146,16 +78,6 @@ def test_coherence_by_number_of_given_modalities_has_a_line_per_method(tmp_path)
     assert lines[:2] == [[0.5, 0.5], [0.5, 0.6]]
     written = [path.name for path in save_figures(tmp_path / "figures", leaderboard(runs, failed), runs)]
     assert "polymnist-bundled-quick-subsets.png" in written
-
-
-def test_chains_are_shown_step_by_step_where_the_prior_has_them(method, tmp_path):
-    save_samples(tmp_path, method, make_data(), seed=0)
-    path = tmp_path / "samples_chains.png"
-    if not isinstance(method.prior, EnergyPrior):
-        assert not path.exists()
-        return
-    columns = len(snapshots(method.prior.config.steps))
-    assert read(path).shape == (3 * 28 * 2, CHAINS * columns * 28 * 2 + (CHAINS - 1) * GAP, 3)
 
 
 def test_the_figure_of_chains_has_every_run_that_has_them(tmp_path):

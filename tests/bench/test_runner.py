@@ -50,7 +50,7 @@ def measures(run):
 
 
 def raising(error):
-    def fail(*_arguments):
+    def fail(*_arguments, **_options):
         raise error
 
     return fail
@@ -199,9 +199,9 @@ def test_a_run_goes_on_with_the_threads_that_it_was_begun_with(run, monkeypatch)
     """The last digits depend on them, so that `retry` of one run does not change what a pool began."""
     seen = []
 
-    def training(*arguments):
+    def training(*arguments, **options):
         seen.append(torch.get_num_threads())
-        return train(*arguments)
+        return train(*arguments, **options)
 
     monkeypatch.setattr(runner, "train", training)
     monkeypatch.setattr(acceleration, "cores", lambda: 2)
