@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -20,9 +22,14 @@ from bench.jobs import JobRecord, Submission
 from bench.runner import Outcome, Run
 from bench.status import AT_WORK
 from bench.watching import Overview
-from bench.worker import Order
+from bench.worker import Order, alone
 
 SECONDS_BETWEEN_LOOKS = 0.2
+# Processes are forked from one that has imported everything, which takes seconds, and has begun no thread. The system
+# libraries of macOS do not bear a fork.
+FORK = sys.platform != "darwin"
+PROCESSES = multiprocessing.get_context("forkserver") if FORK else multiprocessing.get_context("spawn")
+IMPORTED = ["bench.worker", "torch._dynamo"]  # the latter by the first optimiser
 # A process that has yet to install its handlers dies of the signal itself; no run has begun in it then.
 OUTCOMES: Mapping[int, Outcome] = {
     0: "done",
@@ -48,7 +55,7 @@ class Worker:
 
     task: Task
     slot: int
-    process: subprocess.Popen[bytes]
+    process: BaseProcess
 
 
 def tasks_of(orders: Sequence[Order], submission: Submission, out: Path) -> list[Task]:
@@ -136,10 +143,10 @@ class _Pool:
 
     def collect(self) -> None:
         """Takes note of the processes that have ended."""
-        for worker in [worker for worker in self.workers if worker.process.poll() is not None]:
+        for worker in [worker for worker in self.workers if worker.process.exitcode is not None]:
             self.workers.remove(worker)
             self.free.append(worker.slot)
-            run, code = worker.task.run, worker.process.returncode
+            run, code = worker.task.run, worker.process.exitcode or 0
             self.outcomes[run] = outcome = OUTCOMES.get(code, "failed")
             number = self.tasks.index(worker.task) + 1
             remark = cause(worker.task, code) if outcome == "failed" else ""
@@ -157,7 +164,7 @@ class _Pool:
                 worker.process.terminate()
         if again:
             for worker in self.workers:
-                worker.process.wait()
+                worker.process.join()
         self.terminated = True
 
     def states(self) -> dict[Run, str]:
@@ -168,17 +175,27 @@ class _Pool:
         return {**self.outcomes, **work, **queued}
 
 
-def start(task: Task, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """A process that carries out the task's order, in a session of its own: Ctrl-C in the terminal reaches us alone."""
-    with task.log.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "bench.worker", str(task.order)],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+def warm_up() -> None:
+    """Begins with what the first process would have to wait for, so that it is ready when data and classifiers are."""
+    if not FORK:
+        return
+    PROCESSES.set_forkserver_preload(IMPORTED)
+    before = os.environ.copy()
+    os.environ["OMP_NUM_THREADS"] = "1"  # some libraries begin threads when they are loaded
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is begun now ignores Ctrl-C: it is for us to act on
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def start(task: Task, environment: Mapping[str, str]) -> BaseProcess:
+    """A process that carries out the task's order."""
+    process = PROCESSES.Process(target=alone, args=(task.order, task.log, {**os.environ, **environment}))
+    process.start()
+    return process
 
 
 def cause(task: Task, code: int) -> str:

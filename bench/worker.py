@@ -1,4 +1,4 @@
-"""Carries out a work order: `python -m bench.worker FILE`. The processes of the local pool and SLURM's jobs do this.
+"""Carries out a work order: the processes of the local pool do this, and SLURM's jobs, `python -m bench.worker FILE`.
 
 A work order is a JSON file with all that a process has to be told: the runs' resolved configurations, where the data
 and the results lie, and what the command line asked for.
@@ -7,12 +7,16 @@ and the results lie, and what the command line asked for.
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import torch
 
 from bench.arguments import choose_device
 from bench.classifiers import Classifiers, classifiers
@@ -126,6 +130,22 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         return 130
+
+
+def alone(order: Path, log: Path, environment: Mapping[str, str]) -> NoReturn:
+    """`main` as all that a process of the local pool does, whatever it has from the one that began it.
+
+    What it prints goes to `log`. It is in a session of its own: Ctrl-C in the terminal does not reach it.
+    """
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(environment)
+    with log.open("ab") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
+    sys.exit(main([str(order)]))
 
 
 if __name__ == "__main__":

@@ -135,19 +135,21 @@ def in_pool(runs: Sequence[Run], options: argparse.Namespace) -> dict[Run, Outco
     """In several processes at once. Data and classifiers are made before: else all processes would wait for one."""
     from bench.executors import StopRequest
     from bench.jobs import new_submission
-    from bench.pool import environments, run_pool, tasks_of
+    from bench.pool import environments, run_pool, tasks_of, warm_up
     from bench.runner import check_same_data
     from bench.watching import Overview
     from bench.worker import by_data, prepare
 
+    todo = [run for run in runs if options.force or not run.finished]
+    if todo:
+        warm_up()
     with Overview() as overview:
         for group in by_data(runs):
             data, _ = prepare(order_of(group, options), overview.message)
             for run in group:
-                if run.finished and not options.force:
+                if run not in todo:
                     check_same_data(run, data)
                     overview.message(f"{run.name}: skipped")
-        todo = [run for run in runs if options.force or not run.finished]
         outcomes: dict[Run, Outcome] = {run: "skipped" for run in runs if run not in todo}
         if todo:
             orders = [order_of([run], options) for run in todo]

@@ -1,6 +1,7 @@
 """Runs from the command line that fail or are interrupted."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -54,3 +55,23 @@ def test_ctrl_c_saves_the_state_and_the_same_command_goes_on(environment, tmp_pa
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert len(pd.read_csv(run_folder(tmp_path, "mmvae") / "history.csv")) == 3
+
+
+def test_ctrl_c_in_the_terminal_saves_the_state_of_all_that_is_at_work(environment, tmp_path):
+    command = [sys.executable, "-m", "bench", "run", "--methods", "mmvae,mvae,mopoe", "--dataset", "polymnist"]
+    command += ["--preset", "smoke", "--out", str(tmp_path), "--set", "trainer.epochs=100", "--jobs", "2"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 300  # classifiers may have to be trained first
+    while len(list(tmp_path.glob("runs/*/*/*/*/history.csv"))) < 2:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of the group
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    for method in ("mmvae", "mvae"):
+        assert json.loads((run_folder(tmp_path, method) / "status.json").read_text())["state"] == "interrupted"
+        assert (run_folder(tmp_path, method) / "checkpoint.pt").exists()
+    assert not list(tmp_path.glob("runs/*/mopoe"))
+    said = stderr + "".join(log.read_text() for log in tmp_path.glob("jobs/*/*.log"))
+    assert "Traceback" not in said

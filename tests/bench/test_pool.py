@@ -54,9 +54,17 @@ if what == "save":  # for ever: only a second signal ends it
 def tasks(tmp_path, monkeypatch):
     """Makes a task of every text, for which a process starts that does what it says."""
 
-    def start(task, environment):
-        command = [sys.executable, "-S", "-c", WORKER, str(task.order)]
-        return subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)
+    class Started:
+        """What the pool asks of a process."""
+
+        def __init__(self, task, environment):
+            command = [sys.executable, "-S", "-c", WORKER, str(task.order)]
+            self.process = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)
+            self.terminate, self.join = self.process.terminate, self.process.wait
+
+        @property
+        def exitcode(self):
+            return self.process.poll()
 
     def make(*texts):
         config = tiny_config()
@@ -66,7 +74,7 @@ def tasks(tmp_path, monkeypatch):
             made.append(Task(Run(config, seed, tmp_path), tmp_path / f"{seed}.json", tmp_path / f"{seed}.log"))
         return made
 
-    monkeypatch.setattr(pool, "start", start)
+    monkeypatch.setattr(pool, "start", Started)
     monkeypatch.setattr(pool, "SECONDS_BETWEEN_LOOKS", 0.01)
     return make
 
