@@ -49,6 +49,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """Versions and hardware behind a run."""
     versions = {"python": platform.python_version()}
     versions |= {name: metadata.version(name) for name in LIBRARIES}
+    versions["torch"] = str(torch.__version__)  # names the build as well, which a wheel's metadata may leave out
     hardware: dict[str, Any] = {
         "device": str(device),
         "name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
