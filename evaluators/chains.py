@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from evaluators.base import Context, Measure, check_finite
-from evaluators.coherence import agreement, joint_measure
+from evaluators.coherence import agreement, coherence_measure
 from methods.base import Latents
 from methods.priors import EnergyPrior
 
@@ -38,7 +38,7 @@ def chain_coherence(context: Context) -> dict[str, Measure]:
         "energy_std": [f.std().item() for f in energies],
     }
     protocol = f"prior, {LONGER[-1]} times the steps"
-    return {"joint_coherence_long": joint_measure(context, coherence[-1], context.samples, protocol, **details)}
+    return {"joint_coherence_long": coherence_measure(context, coherence[-1], context.samples, protocol, **details)}
 
 
 def snapshots(steps: int) -> list[int]:

@@ -25,10 +25,10 @@ def _joint(context: Context, source: str, protocol: str) -> Measure:
     predicted = torch.stack(list(context.judged(source).labels.values()))
     value, entropy, histogram = agreement(predicted, context.classes)
     details = {"entropy": entropy, "entropy_uniform": math.log(context.classes), "histogram": histogram}
-    return joint_measure(context, value, predicted.shape[1], protocol, **details)
+    return coherence_measure(context, value, predicted.shape[1], protocol, **details)
 
 
-def joint_measure(context: Context, value: float, n: int, protocol: str, **details: Any) -> Measure:
+def coherence_measure(context: Context, value: float, n: int, protocol: str, **details: Any) -> Measure:
     """A joint coherence over n independent latents."""
     m = len(context.modalities)
     low, high = wilson(value, n)
