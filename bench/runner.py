@@ -23,17 +23,17 @@ from typing import Any, Literal
 import torch
 import yaml
 
-from bench import checkpoints, provenance
-from bench.acceleration import accelerate, choose, thread_count
-from bench.claims import Busy, Claim, Replaced, claim
-from bench.classifiers import Classifiers
-from bench.config import RunConfig
+from bench.config.resolve import RunConfig
 from bench.datasets.base import Dataset
 from bench.errors import BenchError
-from bench.samples import save_samples
-from bench.status import AT_WORK, own_word
-from bench.store import read_json, remove_temporaries, write_json, write_text
-from bench.training import Diverged, Interrupted, Progress, State, train
+from bench.evaluation.classifiers import Classifiers
+from bench.evaluation.pictures import save_samples
+from bench.execution.status import AT_WORK, own_word
+from bench.runs import checkpoints, provenance
+from bench.runs.lock import Busy, Claim, Replaced, claim
+from bench.runs.store import read_json, remove_temporaries, write_json, write_text
+from bench.training.acceleration import accelerate, choose, thread_count
+from bench.training.loop import Diverged, Interrupted, Progress, State, train
 from evaluators import DEFAULT, evaluator
 from evaluators.base import Context, Measure
 from methods import method_class

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.classifiers import Classifiers
 from bench.datasets.base import Dataset, Split
+from bench.evaluation.classifiers import Classifiers
 from methods import method_class
 from methods.base import Method, Modality, Streams
 

@@ -17,8 +17,8 @@ from bench.commands.options import add_out_option
 from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
-    from bench.jobs import Submission
-    from bench.status import Handed, RunStatus
+    from bench.execution.jobs import Submission
+    from bench.execution.status import Handed, RunStatus
 
 
 def add(commands: Subparsers) -> None:
@@ -56,8 +56,8 @@ class Holder:
 
 
 def cancel_command(options: argparse.Namespace) -> int:
-    from bench.jobs import scheduler_states, submissions
-    from bench.status import Observer, select
+    from bench.execution.jobs import scheduler_states, submissions
+    from bench.execution.status import Observer, select
 
     statuses = Observer(options.out).statuses()
     chosen = {status.run for status in select(statuses, options.out, options.runs) if not status.ended}
@@ -80,7 +80,7 @@ def holders(
     statuses: Sequence[RunStatus], submitted: Sequence[Submission], scheduler: Mapping[str, str]
 ) -> dict[Holder, list[str]]:
     """Who has the runs, none of which has ended. A run that was submitted again meanwhile has several holders."""
-    from bench.status import Handed, handed_over, prospect_of
+    from bench.execution.status import Handed, handed_over, prospect_of
 
     latest = handed_over(submitted)
     all_handed = [Handed(submission, job) for submission in submitted for job in submission.jobs]

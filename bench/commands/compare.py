@@ -17,7 +17,7 @@ def add(commands: Subparsers) -> None:
 
 
 def compare_command(options: argparse.Namespace) -> int:
-    from bench.compare import compare, markdown
+    from bench.reporting.compare import compare, markdown
 
     print(markdown(compare(options.out, options.A, options.B)))
     return 0

@@ -47,7 +47,7 @@ def fetch_command(options: argparse.Namespace) -> int:
 
 def show_command(options: argparse.Namespace) -> int:
     from bench.datasets import dataset_module
-    from bench.samples import save_picture
+    from bench.evaluation.pictures import save_picture
 
     module = dataset_module(options.dataset)
     data = module.load(options.source, options.data_root)

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.arguments import choose_device, parse_evaluators, parse_priors
 from bench.commands import Subparsers
+from bench.commands.arguments import choose_device, parse_evaluators, parse_priors
 from bench.commands.options import add_data_root_option, add_device_option
 from bench.commands.report import make_report
 from bench.errors import UsageError
@@ -41,10 +41,10 @@ def add(commands: Subparsers) -> None:
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
-    from bench.classifiers import classifiers
     from bench.datasets import dataset_module
-    from bench.evaluation import add_measures, evaluate_prior, find_runs
-    from bench.progress import Display
+    from bench.evaluation.classifiers import classifiers
+    from bench.evaluation.finished import add_measures, evaluate_prior, find_runs
+    from bench.execution.progress import Display
 
     evaluators, priors = wanted(options)
     device = choose_device(options.device)

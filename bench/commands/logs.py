@@ -15,7 +15,7 @@ from bench.commands.options import add_out_option
 from bench.errors import DataMissing, UsageError
 
 if TYPE_CHECKING:
-    from bench.status import Observer, RunStatus
+    from bench.execution.status import Observer, RunStatus
 
 SECONDS_BETWEEN_READS = 0.5
 SECONDS_BETWEEN_LOOKS = 2.0  # at the runs, for which the scheduler may have to be asked
@@ -32,7 +32,7 @@ def add(commands: Subparsers) -> None:
 
 
 def logs_command(options: argparse.Namespace) -> int:
-    from bench.status import Observer, select
+    from bench.execution.status import Observer, select
 
     observer = Observer(options.out)
     found = select(observer.statuses(), options.out, [options.run])

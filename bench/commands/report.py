@@ -25,8 +25,8 @@ def report_command(options: argparse.Namespace) -> int:
 
 def make_report(out: Path) -> None:
     """leaderboard.csv, leaderboard.md, measures.csv and the figures; the table goes to stdout."""
-    from bench.figures import save_figures
-    from bench.leaderboard import leaderboard, read_runs, write_leaderboard
+    from bench.reporting.figures import save_figures
+    from bench.reporting.leaderboard import leaderboard, read_runs, write_leaderboard
 
     runs, failed = read_runs(out)
     table = leaderboard(runs, failed)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands import Subparsers
-from bench.commands.dispatch import add_executor_options, check_executor_options, dispatch
 from bench.commands.options import add_data_root_option, add_device_option, add_out_option
 from bench.errors import BenchError, UsageError
+from bench.execution.dispatch import add_executor_options, check_executor_options, dispatch
 
 if TYPE_CHECKING:
+    from bench.execution.status import Handed, RunStatus
     from bench.runner import Run
-    from bench.status import Handed, RunStatus
 
 DESCRIPTION = """Runs go on from their checkpoints, where they have good ones, under their own configurations.
 
@@ -41,8 +41,8 @@ def add(commands: Subparsers) -> None:
 
 
 def retry_command(options: argparse.Namespace) -> int:
-    from bench.jobs import submissions
-    from bench.status import UNFINISHED, Observer, handed_over
+    from bench.execution.jobs import submissions
+    from bench.execution.status import UNFINISHED, Observer, handed_over
 
     if not (options.failed or options.lost):
         raise UsageError("bench retry: say what to carry out again, with --failed or --lost (or both)")
@@ -90,9 +90,9 @@ def run_of(status: RunStatus, out: Path, handed: Handed | None) -> Run:
     """
     import yaml
 
-    from bench.config import restore
+    from bench.config.resolve import restore
+    from bench.execution.worker import read_order
     from bench.runner import Run
-    from bench.worker import read_order
 
     path = out / status.run / "config.yaml"
     if path.exists():

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.arguments import parse_methods, parse_seeds
 from bench.commands import Subparsers
-from bench.commands.dispatch import add_executor_options, check_executor_options, dispatch, print_arrays
+from bench.commands.arguments import parse_methods, parse_seeds
 from bench.commands.options import add_data_options, add_device_option, add_out_option
+from bench.execution.dispatch import add_executor_options, check_executor_options, dispatch, print_arrays
 from methods import EXTRA, METHODS
 
 if TYPE_CHECKING:
-    from bench.config import RunConfig
+    from bench.config.resolve import RunConfig
     from bench.runner import Run
 
 EXAMPLES = """examples:
@@ -60,7 +60,7 @@ def add(commands: Subparsers) -> None:
 
 
 def run_command(options: argparse.Namespace) -> int:
-    from bench.config import resolve
+    from bench.config.resolve import resolve
     from bench.datasets import dataset_module
 
     check_executor_options(options)
@@ -88,7 +88,7 @@ def plan(configs: list[RunConfig], seeds: list[int], out: Path) -> list[Run]:
 
 def print_plan(runs: list[Run], force: bool) -> None:
     """With the settings that are not the preset's at the end of each line."""
-    from bench.statistics import settings_of
+    from bench.reporting.statistics import settings_of
 
     for run in runs:
         state = run.true_state()
@@ -99,7 +99,7 @@ def print_plan(runs: list[Run], force: bool) -> None:
 
 def tell_partial_settings(configs: list[RunConfig], option: str, settings: list[str]) -> None:
     """Says which methods go without a setting that others have."""
-    from bench.config import applies
+    from bench.config.resolve import applies
 
     for setting in settings:
         without = [config.method for config in configs if not applies(config.method, setting)]

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.arguments import choose_device, parse_methods
 from bench.commands import Subparsers
+from bench.commands.arguments import choose_device, parse_methods
 from bench.commands.options import add_device_option
 from bench.datasets import DATASETS
 from bench.errors import UsageError
@@ -53,9 +53,9 @@ def speed_command(options: argparse.Namespace) -> int:
     import pandas as pd
 
     from bench.datasets import dataset_module
-    from bench.progress import Display
-    from bench.speed import configurations, flat, measure, origin
-    from bench.store import check_writable, write_atomic, write_json
+    from bench.execution.progress import Display
+    from bench.runs.store import check_writable, write_atomic, write_json
+    from bench.speed.measure import configurations, flat, measure, origin
 
     for name, least in (("rounds", 2), ("tuples", 1)):
         if (value := getattr(options, name)) < least:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.table import Table
 
-    from bench.status import Observer, RunStatus
+    from bench.execution.status import Observer, RunStatus
 
 HELP = """states:
   queued        in a submission, and its turn will come
@@ -69,7 +69,7 @@ def add(commands: Subparsers) -> None:
 def status_command(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.status import Observer
+    from bench.execution.status import Observer
 
     observer, console = Observer(options.out), Console(highlight=False, markup=False)
     if not console.is_terminal:

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from bench.errors import UsageError, unknown
 
-DATASETS = {"polymnist": "bench.datasets.polymnist"}
+DATASETS = {"polymnist": "bench.datasets.polymnist.sources"}
 
 
 def dataset_module(name: str) -> ModuleType:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.store import cache_root, exclusive, keeping, new_directory, read_json, write_json
+from bench.runs.store import cache_root, exclusive, keeping, new_directory, read_json, write_json
 
 Arrays = Mapping[str, NDArray[Any]]
 

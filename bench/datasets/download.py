@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.errors import DataMissing
-from bench.store import new_directory
+from bench.runs.store import new_directory
 
 Report = Callable[[int, int], object]  # called with (done bytes, total bytes)
 

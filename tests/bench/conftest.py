@@ -14,8 +14,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from bench.config import RunConfig, resolve
-from bench.leaderboard import leaderboard, read_runs, write_leaderboard
+from bench.config.resolve import RunConfig, resolve
+from bench.reporting.leaderboard import leaderboard, read_runs, write_leaderboard
 
 QUICK = (
     "latent_dim=4",

@@ -15,13 +15,15 @@ import torch
 import yaml
 from PIL import Image
 
-from bench import acceleration, runner, training
-from bench.config import resolve
+from bench import runner
+from bench.config.resolve import resolve
 from bench.errors import BenchError
-from bench.leaderboard import read_runs
+from bench.reporting.leaderboard import read_runs
 from bench.runner import Run, build_method, execute
-from bench.store import read_json
-from bench.training import Diverged, train
+from bench.runs.store import read_json
+from bench.training import acceleration
+from bench.training import loop as training
+from bench.training.loop import Diverged, train
 from methods import METHODS
 from tests.bench.conftest import QUICK, tiny_config
 from tests.conftest import band_judge, make_data

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from bench.jobs import submissions
+from bench.execution.jobs import submissions
 from tests.bench.conftest import run_folder
 
 SMALL = ["--preset", "smoke", "--set", "evaluation.samples=100", "--set", "evaluation.batch_size=100"]

@@ -1,0 +1,1 @@
+"""Settings: presets, the command line and config.yaml -> frozen dataclasses."""

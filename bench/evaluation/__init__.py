@@ -1,0 +1,1 @@
+"""The evaluators' context, the classifiers, pictures; finished runs evaluated again."""

@@ -1,0 +1,1 @@
+"""Where runs are executed: this process, a local pool, SLURM."""

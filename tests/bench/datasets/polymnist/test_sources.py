@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench.datasets import dataset_module
+from bench.datasets.polymnist import recipe
+from bench.datasets.polymnist import sources as polymnist
+from bench.errors import DataMissing, UsageError
+from tests.bench.datasets.conftest import write_ingredients, write_tensors
+
+
+def test_load_gives_a_dataset(data_root: Path) -> None:
+    dataset = polymnist.load("bundled", data_root)
+    assert dataset_module("polymnist") is polymnist
+    assert (dataset.name, dataset.source, dataset.classes) == ("polymnist", "bundled", 10)
+    assert [m.name for m in dataset.modalities] == ["m0", "m1", "m2", "m3", "m4"]
+    assert (len(dataset.train), len(dataset.test)) == (10 * 3 * 7, 10 * 2 * 5)
+    for split in (dataset.train, dataset.test):
+        assert split.labels.dtype == torch.int64
+        for x in split.items.values():
+            assert x.dtype == torch.uint8
+            assert x.shape == (len(split), 3, 28, 28)
+    batch = dataset.train.batch(slice(0, 4))
+    assert batch["m0"].dtype == torch.float32
+    assert float(batch["m0"].max()) <= 1
+
+
+def test_second_load_reads_the_cache(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = polymnist.load("bundled", data_root)
+    monkeypatch.setattr(recipe, "bundled", lambda: pytest.fail("built twice"))
+    second = polymnist.load("bundled", data_root)
+    assert second.fingerprint == first.fingerprint
+    assert torch.equal(second.train.items["m3"], first.train.items["m3"])
+    assert torch.equal(second.test.labels, first.test.labels)
+
+
+def test_another_version_of_the_recipe_is_built_anew(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = polymnist.load("bundled", data_root).fingerprint
+    monkeypatch.setattr(recipe, "SEED", 43)
+    assert polymnist.load("bundled", data_root).fingerprint == first
+    monkeypatch.setattr(recipe, "VERSION", recipe.VERSION + 1)
+    assert polymnist.load("bundled", data_root).fingerprint != first
+
+
+def test_contact_sheet_shows_the_first_tuple_of_each_class(data_root: Path) -> None:
+    dataset = polymnist.load("bundled", data_root)
+    shuffled = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(0))
+    test = dataclasses.replace(
+        dataset.test,
+        items={name: x[shuffled] for name, x in dataset.test.items.items()},
+        labels=dataset.test.labels[shuffled],
+    )
+    sheet = polymnist.contact_sheet(dataclasses.replace(dataset, test=test), columns=12)
+    assert (sheet.width, sheet.height) == (12 * 84, 5 * 84)
+    pixels = np.asarray(sheet)[::3, ::3]
+    rows = [row for row, label in enumerate(test.labels.tolist()) if label == 1][:2]
+    for column, row in ((1, rows[0]), (11, rows[1])):
+        tile = pixels[3 * 28 : 4 * 28, column * 28 : (column + 1) * 28].transpose(2, 0, 1)
+        assert (tile == test.items["m3"][row].numpy()).all()
+
+
+def test_missing_data_say_what_to_do(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataMissing, match=r"no official PolyMNIST under .*--source bundled"):
+        polymnist.load("official", data_root)
+    with pytest.raises(DataMissing, match=r"no MNIST under .*train-images-idx3-ubyte"):
+        polymnist.load("rebuilt", data_root)
+    write_ingredients(data_root, monkeypatch, place="mnist", zipped=True)
+    (data_root / "polymnist_backgrounds").rename(data_root / "elsewhere")
+    with pytest.raises(DataMissing, match="no background photographs: put five"):
+        polymnist.load("rebuilt", data_root)
+
+
+def test_auto_takes_the_best_that_is_there(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert polymnist.SOURCES == ("official", "rebuilt", "bundled")
+    assert polymnist.choose_source("auto", data_root / "absent") == "bundled"
+    write_ingredients(data_root, monkeypatch, place="mnist", zipped=True)
+    assert polymnist.choose_source("auto", data_root) == "rebuilt"
+    write_tensors(data_root / "MMNIST", as_float=False)
+    assert polymnist.choose_source("auto", data_root) == "official"
+    assert polymnist.load("auto", data_root).source == "official"
+
+
+def test_a_named_source_is_taken_at_its_word(data_root: Path) -> None:
+    assert [polymnist.choose_source(name, data_root) for name in polymnist.SOURCES] == list(polymnist.SOURCES)
+    with pytest.raises(UsageError, match=r"unknown source 'bundle': did you mean 'bundled'.*auto, official"):
+        polymnist.choose_source("bundle", data_root)

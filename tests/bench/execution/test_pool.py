@@ -1,0 +1,217 @@
+"""Several processes at once: who starts when, what each is given, and what becomes of them."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+
+from bench.commands import dispatch
+from bench.execution import pool
+from bench.execution.dispatch import automatic_jobs
+from bench.execution.jobs import new_submission, submissions
+from bench.execution.pool import Task, environments, run_pool, tasks_of
+from bench.execution.sequential import StopRequest
+from bench.execution.watching import Overview, count, progress_of
+from bench.execution.worker import Order, read_order
+from bench.runner import Run, write_status
+from bench.training import acceleration
+from bench.training.acceleration import cores
+from tests.bench.conftest import run_folder, tiny_config
+
+# Instead of training: notes that it has begun, does what the task's order file says, and ends with the code it names.
+WORKER = """
+import os, pathlib, signal, sys, time
+order = pathlib.Path(sys.argv[1])
+stopped = lambda number, frame: sys.exit(130)
+signal.signal(signal.SIGTERM, stopped)
+what, *arguments = order.read_text().split()
+if what != "save":
+    order.with_suffix(".begun").write_text(os.environ["SLOT"])
+if what == "exit":
+    sys.exit(int(arguments[0]))
+if what == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+if what == "meet":  # ends when the others that it names have begun as well, which they only do beside it
+    while not all(order.with_name(name).exists() for name in arguments):
+        time.sleep(0.01)
+if what == "wait":
+    signal.pause()
+if what == "save":  # for ever: only a second signal ends it
+    asked = lambda number, frame: (signal.signal(signal.SIGTERM, stopped), order.with_suffix(".asked").touch())
+    signal.signal(signal.SIGTERM, asked)
+    order.with_suffix(".begun").touch()
+    while True:
+        signal.pause()
+"""
+
+
+@pytest.fixture
+def tasks(tmp_path, monkeypatch):
+    """Makes a task of every text, for which a process starts that does what it says."""
+
+    class Started:
+        """What the pool asks of a process."""
+
+        def __init__(self, task, environment):
+            command = [sys.executable, "-S", "-c", WORKER, str(task.order)]
+            self.process = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)
+            self.terminate, self.join = self.process.terminate, self.process.wait
+
+        @property
+        def exitcode(self):
+            return self.process.poll()
+
+    def make(*texts):
+        config = tiny_config()
+        made = []
+        for seed, text in enumerate(texts):
+            (tmp_path / f"{seed}.json").write_text(text)
+            made.append(Task(Run(config, seed, tmp_path), tmp_path / f"{seed}.json", tmp_path / f"{seed}.log"))
+        return made
+
+    monkeypatch.setattr(pool, "start", Started)
+    monkeypatch.setattr(pool, "SECONDS_BETWEEN_LOOKS", 0.01)
+    return make
+
+
+def carry_out(tasks, jobs, stop=None, **options):
+    slots = [{"SLOT": str(slot)} for slot in range(jobs)]
+    outcomes = run_pool(tasks, slots, Overview(), stop or StopRequest(), **options)
+    return [outcomes.get(task.run) for task in tasks]
+
+
+def signal_when(number, *paths):
+    """Sends this process the signal when the first file is there, again when the second one is, …, from a thread."""
+
+    def send():
+        for path in paths:
+            while not path.exists():
+                pass
+            os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+def test_as_many_processes_as_slots_are_at_work_at_once(tasks, tmp_path):
+    # The first two end only when both have begun; the third must not have begun before one of them ended.
+    assert carry_out(tasks("meet 1.begun", "meet 0.begun", "exit 0"), jobs=2) == ["done"] * 3
+    assert {(tmp_path / f"{number}.begun").read_text() for number in (0, 1)} == {"0", "1"}
+
+
+def test_one_slot_takes_the_tasks_in_order(tasks, tmp_path):
+    carry_out(tasks("exit 0", "exit 0", "exit 0"), jobs=1)
+    times = [(tmp_path / f"{number}.begun").stat().st_mtime_ns for number in range(3)]
+    assert times == sorted(times)
+
+
+def test_a_failed_or_killed_process_leaves_the_others_alone(tasks, capsys):
+    outcomes = carry_out(tasks("exit 1", "kill", "exit 0", "exit 75", "exit 3"), jobs=2)
+    assert outcomes == ["failed", "failed", "done", "partial", "failed"]
+    said = capsys.readouterr().err
+    assert "mmvae seed 1: failed (killed by SIGKILL; see" in said
+    assert "mmvae seed 4: failed (exit code 3; see" in said
+
+
+def test_the_cause_of_a_failure_is_the_runs_own_word(tasks, capsys):
+    (task,) = tasks("exit 1")
+    error = {"kind": "diverged", "type": "Diverged", "message": "loss is nan"}
+    write_status(task.run, "failed", error=error)
+    carry_out([task], jobs=1)
+    assert "failed (diverged): Diverged: loss is nan" in capsys.readouterr().err
+
+
+def test_fail_fast_begins_no_other_run(tasks, tmp_path):
+    assert carry_out(tasks("exit 1", "exit 0", "exit 0"), jobs=1, fail_fast=True) == ["failed", None, None]
+    assert not (tmp_path / "1.begun").exists()
+
+
+def test_a_signal_is_passed_on_and_nothing_more_begins(tasks, tmp_path):
+    thread = signal_when(signal.SIGINT, tmp_path / "1.begun")
+    assert carry_out(tasks("wait", "wait", "exit 0"), jobs=2) == ["interrupted"] * 3
+    thread.join()
+    assert not (tmp_path / "2.begun").exists()
+
+
+def test_at_the_second_signal_all_processes_end(tasks, tmp_path):
+    thread = signal_when(signal.SIGTERM, tmp_path / "0.begun", tmp_path / "0.asked")
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(tasks("save", "exit 0"), jobs=1)
+    thread.join()
+    assert not (tmp_path / "1.begun").exists()
+
+
+def test_a_used_up_time_budget_begins_nothing(tasks, tmp_path):
+    assert carry_out(tasks("exit 0", "exit 0"), jobs=2, stop=StopRequest(deadline=0.0)) == ["partial"] * 2
+    assert not (tmp_path / "0.begun").exists()
+
+
+def test_cores_are_divided(monkeypatch):
+    monkeypatch.setattr(pool, "cores", lambda: 8)
+    monkeypatch.setattr(pool, "visible_gpus", list)
+    assert environments(3, "auto") == [{"OMP_NUM_THREADS": "2"}] * 3
+    assert environments(20, "auto") == [{"OMP_NUM_THREADS": "1"}] * 20
+    assert 1 <= cores() <= os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("device", "runs", "machine", "jobs"), [("cpu", 9, 2, 2), ("cpu", 1, 4, 1), ("cpu", 99, 64, 8), ("cuda", 9, 2, 1)]
+)
+def test_without_jobs_there_is_a_run_on_each_core_and_one_on_an_accelerator(monkeypatch, device, runs, machine, jobs):
+    monkeypatch.setattr(acceleration, "cores", lambda: machine)
+    monkeypatch.setattr(dispatch, "choose_device", torch.device)
+    assert automatic_jobs([None] * runs, argparse.Namespace(device=device)) == jobs
+
+
+def test_gpus_are_given_out_in_turn_unless_one_is_named(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in environments(3, "auto")] == ["0", "1", "0"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-8a")
+    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in environments(3, "cuda")] == ["5", "GPU-8a", "5"]
+    assert not any("CUDA_VISIBLE_DEVICES" in slot for device in ("cpu", "cuda:1") for slot in environments(2, device))
+
+
+def test_every_run_has_an_order_and_stands_in_the_record(tmp_path):
+    runs = [Run(tiny_config(), seed, tmp_path) for seed in (0, 1)]
+    submission = new_submission(tmp_path, "local")
+    tasks = tasks_of([Order((run,), tmp_path / "data", "cpu") for run in runs], submission, tmp_path)
+    assert [read_order(task.order).runs for task in tasks] == [(run,) for run in runs]
+    (record,) = submissions(tmp_path)
+    assert [job.runs for job in record.jobs] == [[str(run.path.relative_to(tmp_path))] for run in runs]
+    assert [tmp_path / job.log for job in record.jobs] == [task.log for task in tasks]
+
+
+def test_states_are_counted_and_progress_is_read_from_the_status(tmp_path):
+    runs = [Run(tiny_config(), seed, tmp_path) for seed in range(3)]
+    assert count({runs[0]: "done", runs[1]: "running", runs[2]: "done"}) == "2 done, 1 running"
+    write_status(runs[0], "running", epoch=2, epochs=3, share=0.5, loss=12.0, samples_per_second=9, seconds_left=65)
+    write_status(runs[1], "running")
+    assert progress_of(runs[0]) == "epoch 2/3  loss 12.0  9 samples/s  1:05 left"
+    assert progress_of(runs[1]) == "running"
+
+
+def test_several_processes_give_the_numbers_of_one(bench, tmp_path):
+    tiny = ["--set", "trainer.batch_size=4096", "--set", "evaluation.samples=100", "--set", "evaluation.batch_size=100"]
+    arguments = ["--dataset", "polymnist", "--preset", "smoke", *tiny]
+    one = bench("run", "--methods", "mmvae", *arguments, "--out", tmp_path / "one")
+    assert one.returncode == 0, one.stderr
+    diverging = ["--set", "prior.step_size=1e20", "--set", "prior.start=0"]
+    several = [*arguments, "--jobs", "2", "--out", tmp_path / "two"]
+    two = bench("run", "--methods", "ebm-base,mmvae", *several, *diverging)
+    assert two.returncode == 1, two.stderr
+    assert "mmvae seed 0: done" in two.stderr
+    assert "ebm-base seed 0: failed (diverged)" in two.stderr
+    results = [json.loads((run_folder(tmp_path / out, "mmvae") / "metrics.json").read_text()) for out in ("one", "two")]
+    assert results[0]["measures"] == results[1]["measures"]
+    assert "mmvae" in (tmp_path / "two" / "leaderboard.md").read_text()
+    again = bench("run", "--methods", "mmvae", *several)
+    assert again.returncode == 0, again.stderr
+    assert "mmvae seed 0: skipped" in again.stderr

@@ -1,0 +1,332 @@
+import dataclasses
+import itertools
+import math
+import pickle
+import random
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench.config.resolve import TrainerConfig
+from bench.datasets.base import Split
+from bench.errors import BenchError
+from bench.training import acceleration
+from bench.training import loop as training
+from bench.training.loop import (
+    Diverged,
+    Interrupted,
+    clip,
+    epoch_order,
+    make_optimiser,
+    set_capturable,
+    set_learning_rates,
+    train,
+)
+from methods import METHODS as ALL
+from methods.base import Method
+from tests.bench.conftest import tiny_config
+from tests.conftest import make_data, make_method, modalities
+
+METHODS = ["mmvae", "ebm-generalized"]
+PRIOR = {"start": 0.4, "warmup": 0.2}
+
+
+def make(name, seed=0):
+    return make_method(name, seed=seed, **({"prior": PRIOR} if name.startswith("ebm") else {}))
+
+
+def run(method, path, seed=0, **options):
+    trainer = tiny_config("mmvae", "trainer.schedule=cosine", "trainer.warmup=0.1").trainer
+    return train(method, make_data().train, trainer, seed, path, **options)
+
+
+def after(steps):
+    """A stop that is true when asked for the `steps`-th time."""
+    asked = itertools.count(1)
+    return lambda: next(asked) == steps
+
+
+def terms(state):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in state.history]
+
+
+def equal(one, two):
+    pairs = zip(one.state_dict().items(), two.state_dict().items(), strict=True)
+    return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
+
+
+class Stub(Method):
+    """One parameter, and a loss by the step."""
+
+    def __init__(self, losses):
+        super().__init__(None, modalities(1))
+        self.weight = nn.Parameter(torch.ones(1))
+        self.losses = iter(losses)
+
+    def loss(self, batch, streams, progress=1.0):
+        value = next(self.losses)
+        extra = {"late": torch.tensor(value)} if progress >= 0.5 else {}
+        return (self.weight * value).sum(), {"elbo": torch.tensor(-value), **extra}
+
+    def infer(self, batch, given, streams):
+        raise NotImplementedError
+
+    def decode(self, latents, modalities):
+        raise NotImplementedError
+
+
+def stub_run(losses, path, epochs=2, **options):
+    """Three steps an epoch."""
+    config = TrainerConfig(epochs=epochs, batch_size=32, lr=1e-9)
+    return train(Stub(losses), make_data(m=1).train, config, 0, path, **options)
+
+
+# Stopping and going on
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("stops", [[1], [6], [7], [17], [2, 9]])
+def test_an_interrupted_run_ends_with_the_same_bits(name, stops, tmp_path):
+    whole = make(name)
+    expected = run(whole, tmp_path / "whole")
+    for before, steps in itertools.pairwise([0, *stops]):
+        with pytest.raises(Interrupted, match=f"stopped at step {steps} of 18"):
+            run(make(name), tmp_path / "parts", stop=after(steps - before))
+    resumed = make(name, seed=5)  # nothing of a new initialisation may remain
+    state = run(resumed, tmp_path / "parts")
+    assert equal(resumed, whole)
+    assert terms(state) == terms(expected)
+    assert state.step == expected.step == 18
+
+
+@pytest.mark.parametrize("stops", [[], [2], [9, 17]])
+@pytest.mark.parametrize("name", METHODS)
+def test_steps_become_a_graph_when_the_loss_has_settled(name, stops, tmp_path, monkeypatch):
+    """A stand-in that keeps the function shows the order of things: the same steps, replayed from the right one on."""
+    monkeypatch.setattr(acceleration, "aside", lambda step, inputs: step(inputs))
+    monkeypatch.setattr(acceleration, "capture", lambda step, inputs, streams: partial(step))
+    monkeypatch.setattr(training, "set_capturable", lambda *_: None)  # the CPU's optimiser is not
+    expected = run(whole := make(name), tmp_path / "whole")
+    for before, steps in itertools.pairwise([0, *stops]):
+        with pytest.raises(Interrupted):
+            run(make(name), tmp_path / "parts", stop=after(steps - before), graph=True)
+    state = run(method := make(name), tmp_path / "parts", graph=True)
+    assert equal(method, whole)
+    assert terms(state) == terms(expected)
+    # Steps at 0.6 of 18 and later, short of those before a capture, of which each session makes its own.
+    eager = {"mmvae": 0, "ebm-generalized": 11}[name]
+    bounds = [0, *stops, 18]
+    assert state.graphed == sum(max(0, b - max(a, eager) - 3) for a, b in itertools.pairwise(bounds))
+
+
+def test_a_finished_run_is_only_loaded(tmp_path, monkeypatch):
+    method, again = make("mmvae"), make("mmvae", seed=5)
+    expected = run(method, tmp_path / "file")
+    monkeypatch.setattr(again, "loss", lambda *_: pytest.fail("trained again"))
+    assert run(again, tmp_path / "file") == expected
+    assert equal(again, method)
+
+
+def test_a_stop_at_the_last_step_is_no_interruption(tmp_path):
+    assert run(make("mmvae"), tmp_path / "file", stop=after(18)).step == 18
+
+
+def test_seconds_go_on_after_an_interruption(tmp_path):
+    with pytest.raises(Interrupted):
+        run(make("mmvae"), tmp_path / "file", stop=after(5))
+    before = torch.load(tmp_path / "file", weights_only=True)["state"]["seconds"]
+    assert run(make("mmvae"), tmp_path / "file").history[0]["seconds"] > before > 0
+
+
+def test_a_checkpoint_is_written_when_its_time_has_come(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(training, "save_checkpoint", lambda *arguments: seen.append(arguments[-1].step))
+    stub_run([1.0] * 6, tmp_path / "file")
+    assert seen == [1, 2, 3, 4, 5, 6]
+
+
+# Seeds and data
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_seed_repeats_and_another_differs(name, tmp_path):
+    one, same, other = (make(name) for _ in range(3))
+    for method, seed, path in ((one, 0, "a"), (same, 0, "b"), (other, 1, "c")):
+        run(method, tmp_path / path, seed=seed)
+    assert equal(one, same)
+    assert not equal(one, other)
+
+
+def test_each_epoch_and_seed_has_its_own_order():
+    orders = [tuple(epoch_order(50, seed, epoch).tolist()) for seed in range(3) for epoch in range(3)]
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert len(set(orders)) == 9
+    assert torch.equal(epoch_order(50, 1, 2), epoch_order(50, 1, 2))
+
+
+def test_every_method_sees_the_same_batches(tmp_path, monkeypatch):
+    seen = []
+    batch = Split.batch
+    monkeypatch.setattr(Split, "batch", lambda self, rows: (seen.append(rows.tolist()), batch(self, rows))[1])
+    for name in METHODS:
+        run(make(name), tmp_path / name)
+    assert seen[:18] == seen[18:]
+    assert sorted(itertools.chain(*seen[:6])) == list(range(96))
+
+
+def test_an_incomplete_batch_is_dropped_and_too_large_a_one_refused(tmp_path):
+    split = make_data(train=40).train
+    config = TrainerConfig(epochs=1, batch_size=16)
+    assert train(make("mmvae"), split, config, 0, tmp_path / "a").step == 2
+    with pytest.raises(ValueError, match="batch_size=41: the training split has only 40 tuples"):
+        train(make("mmvae"), split, dataclasses.replace(config, batch_size=41), 0, tmp_path / "b")
+
+
+# History and progress
+
+
+def test_history_holds_the_means_of_the_steps_that_have_the_term(tmp_path):
+    state = stub_run([1.0, 2.0, 3.0, 5.0, 7.0, 9.0, 0.0, 1.0, 5.0], tmp_path / "file", epochs=3)
+    assert [row["epoch"] for row in state.history] == [1, 2, 3]
+    assert [row["elbo"] for row in state.history] == [-2, -7, -2]
+    assert [row["loss"] for row in state.history] == pytest.approx([2, 7, 2])
+    # Of the second epoch, only the last step is in the second half of the training.
+    assert [row.get("late") for row in state.history] == [None, 9.0, 2.0]
+
+
+def test_progress_tells_where_the_run_stands(tmp_path):
+    seen = []
+    stub_run([3.0] * 12, tmp_path / "file", epochs=4, report=seen.append)
+    assert [(p.epoch, p.epochs, p.share) for p in seen] == [(4, 4, 10 / 12), (4, 4, 1.0)]
+    assert seen[0].loss == pytest.approx(3.0)
+    assert seen[0].samples_per_second > 0
+    assert seen[1].seconds_left == 0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_ends_the_run_with_advice(value, tmp_path):
+    with pytest.raises(Diverged, match=r"in epoch 2 \(not finite: loss, elbo.*Lower trainer.lr.*prior.penalty"):
+        stub_run([1.0, 1.0, 1.0, 1.0, value, 1.0], tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_checkpoint_never_holds_a_diverged_state(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    with pytest.raises(Diverged):
+        stub_run([1.0, math.nan, 1.0], tmp_path / "file", epochs=1)
+    content = torch.load(tmp_path / "file", weights_only=True)
+    assert content["state"]["step"] == 1
+    assert content["method"]["weight"].isfinite().all()
+
+
+# The optimiser
+
+
+def energy_group(optimiser):
+    (group,) = [group for group in optimiser.param_groups if group["name"] == "energy"]
+    return group
+
+
+def test_clipping_bounds_the_energys_gradient_and_reports_the_norm_before():
+    method = make_method("ebm-base", prior={"clip": 2.0})
+    optimiser = make_optimiser(method, TrainerConfig())
+    for p in method.parameters():
+        p.grad = torch.full_like(p, 3.0)
+    energy = energy_group(optimiser)["params"]
+    size = sum(p.numel() for p in energy)
+    norms = clip(optimiser)
+    assert list(norms) == ["grad_norm_energy"]
+    assert norms["grad_norm_energy"].item() == pytest.approx(3 * size**0.5, rel=1e-5)
+    assert torch.cat([p.grad.flatten() for p in energy]).norm().item() == pytest.approx(2.0, rel=1e-4)
+    assert all((p.grad == 3.0).all() for p in method.encoders.parameters())
+
+
+def test_every_parameter_is_in_one_group():
+    for name in METHODS:
+        method = make(name)
+        grouped = [p for group in make_optimiser(method, TrainerConfig()).param_groups for p in group["params"]]
+        assert sorted(map(id, grouped)) == sorted(map(id, method.parameters()))
+
+
+def rates(config, share, epoch=0, **prior):
+    optimiser = make_optimiser(make_method("ebm-base", prior={"lr": 0.5, "lr_decay": 1.0, **prior}), config)
+    set_learning_rates(optimiser, config, share, epoch)
+    return [group["lr"] for group in optimiser.param_groups]
+
+
+@pytest.mark.parametrize(
+    ("settings", "share", "expected"),
+    [
+        ({}, 0.7, 1.0),
+        ({"schedule": "cosine"}, 0.0, 1.0),
+        ({"schedule": "cosine"}, 0.5, 0.51),
+        ({"schedule": "cosine"}, 1.0, 0.02),
+        ({"warmup": 0.2}, 0.0, 0.0),
+        ({"warmup": 0.2}, 0.05, 0.25),
+        ({"warmup": 0.2}, 0.6, 1.0),
+        ({"warmup": 0.6, "schedule": "cosine"}, 0.5, 0.51 * 5 / 6),
+    ],
+)
+def test_every_learning_rate_follows_the_schedule(settings, share, expected):
+    networks, energy = rates(TrainerConfig(lr=0.1, **settings), share)
+    assert networks == pytest.approx(0.1 * expected)
+    assert energy == pytest.approx(0.5 * expected)
+
+
+def test_rates_in_tensors_follow_the_schedule_in_place():
+    """As a graph, which reads them where they were at its capture, needs it."""
+    optimiser = make_optimiser(make_method("ebm-base"), TrainerConfig(lr=0.1))
+    set_capturable(optimiser, torch.device("cpu"))
+    before = [group["lr"] for group in optimiser.param_groups]
+    set_learning_rates(optimiser, TrainerConfig(lr=0.1, schedule="cosine"), 0.5, 0)
+    assert [group["lr"] is rate for group, rate in zip(optimiser.param_groups, before, strict=True)] == [True, True]
+    assert before[0].item() == pytest.approx(0.1 * 0.51)
+    set_capturable(optimiser, None)
+    assert optimiser.param_groups[0]["lr"] == pytest.approx(0.1 * 0.51)
+    assert [(type(group["lr"]), group["capturable"]) for group in optimiser.param_groups] == [(float, False)] * 2
+
+
+def test_the_energys_rate_decays_by_epoch_and_may_be_zero():
+    assert rates(TrainerConfig(lr=0.1), 0.5, epoch=3, lr_decay=0.5) == pytest.approx([0.1, 0.5 / 8])
+    assert rates(TrainerConfig(lr=0.1), 0.5, lr=0.0) == pytest.approx([0.1, 0.0])
+
+
+def test_adam_is_as_configured():
+    optimiser = make_optimiser(make_method("ebm-base", prior={"betas": (0.1, 0.2)}), TrainerConfig(amsgrad=False))
+    assert [group["amsgrad"] for group in optimiser.param_groups] == [False, False]
+    assert [group["betas"] for group in optimiser.param_groups] == [(0.9, 0.999), (0.1, 0.2)]
+
+
+def test_methods_train_in_training_mode(tmp_path):
+    method = make("mmvae").eval()
+    run(method, tmp_path / "file")
+    assert method.training
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_training_draws_nothing_from_generators_that_no_checkpoint_holds(name, tmp_path):
+    method = make(name)
+    before = torch.get_rng_state(), random.getstate(), pickle.dumps(np.random.get_state())
+    run(method, tmp_path / "file")
+    after = torch.get_rng_state(), random.getstate(), pickle.dumps(np.random.get_state())
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+def test_a_checkpoint_that_cannot_be_read_says_what_to_do(tmp_path, damage):
+    path = tmp_path / "checkpoint.pt"
+    run(make("mmvae"), path)
+    path.write_bytes(path.read_bytes()[:2000] if damage is None else damage)
+    with pytest.raises(BenchError, match="--force"):
+        run(make("mmvae"), path)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    run(make("mmvae"), tmp_path / "checkpoint.pt")
+    with pytest.raises(BenchError, match="another version"):
+        run(make("mmvaeplus"), tmp_path / "checkpoint.pt")
