@@ -43,7 +43,7 @@ def add(commands: Subparsers) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a setting of an evaluator, a prior or evaluation",
+        help="a setting of an evaluator, a prior or the evaluation",
     )
     add_data_root_option(evaluate)
     add_device_option(evaluate)

@@ -90,8 +90,8 @@ def check_same_data(run: Run, fingerprint: str, source: str, dataset: str) -> No
     """Raises BenchError if the run belongs to data with another fingerprint."""
     if run.config.fingerprint != fingerprint:
         raise BenchError(
-            f"{run.path} belongs to data with the fingerprint {run.config.fingerprint[:16]}, but the {source} {dataset} "
-            f"at hand has {fingerprint[:16]}: name the data root that the run was made with (--data-root)"
+            f"{run.path} belongs to data with fingerprint {run.config.fingerprint[:16]}, but the {source} {dataset} "
+            f"here has {fingerprint[:16]}: name the data root that the run was made with (--data-root)"
         )
 
 
