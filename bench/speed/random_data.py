@@ -10,6 +10,7 @@ from bench.datasets.base import Dataset, Split
 from methods.base import Batch
 from methods.modality import Modality
 
+SOURCE = FINGERPRINT = "random"  # there is only one such dataset of given modalities and size
 CLASSES = 10  # of the random labels, which classifiers are compared with
 
 
@@ -21,8 +22,8 @@ def random_dataset(name: str, modalities: Sequence[Modality], n: int, device: to
     split = Split(items, labels, tuple(modalities)).to(device)
     return Dataset(
         name=name,
-        source="random",
-        fingerprint="random",
+        source=SOURCE,
+        fingerprint=FINGERPRINT,
         modalities=tuple(modalities),
         attributes={"label": CLASSES},
         train=split,

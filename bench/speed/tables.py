@@ -12,6 +12,8 @@ from bench.speed.training import NO_NAIVE_FORM
 
 WIDTH = 100  # of the tables, at least: a narrower terminal would lose digits
 
+COSTS = {"seconds": ("Milliseconds", 1e-3), "peak_bytes": ("Peak MiB", 2**20)}
+
 
 def console() -> Console:
     made = Console(highlight=False, soft_wrap=True)
@@ -32,6 +34,25 @@ def print_tables(result: dict[str, Any]) -> None:
         if cells is ways_cells and hardware["device"] == "cpu":
             continue
         out.print(table(title, {row["method"]: cells(row) for row in rows}))
+
+
+def print_scaling(result: dict[str, Any]) -> None:
+    """Time and memory of a step along each axis, a row per method, with the exponents of their growth."""
+    out, points, fits = console(), result["points"], result["exponents"]
+    for axis in dict.fromkeys(point["axis"] for point in points):
+        for cost, (name, unit) in COSTS.items():
+            rows: dict[str, dict[str, str]] = {}
+            for point in points:
+                if point["axis"] == axis:
+                    cell = f"{point[cost] / unit:.1f}" if cost in point else "–"
+                    rows.setdefault(point["method"], {})[f"{point['size']:,}"] = cell
+            for fit in fits:
+                if fit["axis"] == axis and fit[cost] is not None:
+                    rows[fit["method"]]["exponent"] = f"{fit[cost]:.2f}"
+            out.print(table(f"{name} of a step, by {axis}", rows))
+    for point in points:
+        if "failed" in point:
+            out.print(f"{point['method']}, {point['axis']} {point['size']:,}: beyond this machine ({point['failed']})")
 
 
 def table(title: str, rows: dict[str, dict[str, str]], first: str = "method") -> Table:

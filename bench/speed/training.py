@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from torch import Tensor
 import torch
+from torch import Tensor
 
-from bench.config.resolve import RunConfig
+from bench.config.schema import RunConfig
 from bench.datasets.base import Dataset
 from bench.errors import BenchError
 from bench.speed.counting import Tally

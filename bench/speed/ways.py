@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from bench.config.resolve import RunConfig
+from bench.config.schema import RunConfig
 from bench.datasets.base import Dataset
 from bench.training.acceleration import Acceleration
 from bench.training.building import build_method

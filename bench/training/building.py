@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bench.config.resolve import RunConfig
+from bench.config.schema import RunConfig
 from bench.datasets.base import Dataset
 from bench.training.acceleration import Acceleration, accelerate, choose
 from methods import METHODS

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bench.config.resolve import TrainerConfig
+from bench.config.schema import TrainerConfig
 from bench.datasets.base import Split
 from bench.training.graphs import GraphedStep
 from bench.training.optimiser import clip, make_optimiser, set_capturable, set_learning_rates

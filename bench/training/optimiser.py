@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from bench.config.resolve import TrainerConfig
+from bench.config.schema import TrainerConfig
 from methods.base import Method
 
 
