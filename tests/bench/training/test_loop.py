@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.config.resolve import TrainerConfig
+from bench.config.schema import TrainerConfig
 from bench.datasets.base import Split
 from bench.training import graphs
 from bench.training import loop as training

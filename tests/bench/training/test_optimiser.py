@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bench.config.resolve import TrainerConfig
+from bench.config.schema import TrainerConfig
 from bench.training.optimiser import clip, make_optimiser, set_capturable, set_learning_rates
 from methods import METHODS
 from tests.conftest import make_method
