@@ -1,52 +1,34 @@
-"""Priors of the shared latent z: factorised (Laplace, Normal) and energy-based, with Langevin dynamics."""
+"""Energy-based priors p_α(z) ∝ exp(−f_α(z)) p0(z): Yuan et al., "Learning Multimodal Latent Generative Models with
+Energy-Based Prior"; network and chains follow Pang et al. 2020, "Learning Latent Space Energy-Based Prior Model"."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from methods.base import Streams, Terms, ramp, require
-from methods.distributions import FAMILIES, Distribution
-from methods.networks import energy_network, input_gradient
+from methods.networks.latent import energy_network, input_gradient
 from methods.objectives import effective_sample_size
+from methods.priors.base import FitConfig, PriorConfig
+from methods.priors.factorised import FactorisedPrior
+from methods.priors.langevin import langevin
 
 CHUNK = 2**15  # samples of p0 whose energies are computed at once, of the many that log Z takes
 
 
 @dataclass(frozen=True)
-class FactorisedPriorConfig:
-    """p(z) = Π_d p(z_d): location 0 and a fixed scale (Laplace b, or standard deviation)."""
+class EnergyPriorConfig(PriorConfig):
+    """p_α(z) ∝ exp(−f_α(z)) p0(z); the poster prints p0 = N(0, I)."""
 
-    family: Literal["laplace", "normal"] = "laplace"
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        require(scale=(self.scale, self.scale > 0, "> 0"))
-
-    @property
-    def settled(self) -> float:
-        """Share of the training from which on the prior is the same function of z and its parameters."""
-        return 0.0
-
-
-@dataclass(frozen=True)
-class NormalPriorConfig(FactorisedPriorConfig):
-    """The prior of the Gaussian methods, whose divergences are closed forms."""
-
-    family: Literal["normal"] = "normal"
-
-
-@dataclass(frozen=True)
-class EnergyPriorConfig(FactorisedPriorConfig):
-    """p_α(z) ∝ exp(−f_α(z)) p0(z), with p0 = `family` at `scale`; the poster prints N(0, I)."""
-
-    family: Literal["laplace", "normal"] = "normal"
+    name: Literal["energy"] = "energy"
+    base: Literal["laplace", "normal"] = "normal"  # p0
+    scale: float = 1.0  # of p0
     width: int = 200
     activation: Literal["leaky_relu", "gelu", "silu"] = "leaky_relu"
     steps: int = 60
@@ -61,79 +43,60 @@ class EnergyPriorConfig(FactorisedPriorConfig):
     chains: int = 128
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        require(
-            width=(self.width, self.width >= 1, "≥ 1"),
-            steps=(self.steps, self.steps >= 0, "≥ 0"),
-            step_size=(self.step_size, self.step_size > 0, "> 0"),
-            lr=(self.lr, self.lr >= 0, "≥ 0"),
-            betas=(self.betas, all(0 <= beta < 1 for beta in self.betas), "two numbers in [0, 1)"),
-            lr_decay=(self.lr_decay, 0 < self.lr_decay <= 1, "in (0, 1]"),
-            clip=(self.clip, self.clip > 0, "> 0"),
-            penalty=(self.penalty, self.penalty >= 0, "≥ 0"),
-            start=(self.start, 0 <= self.start <= 1, "in [0, 1]"),
-            warmup=(self.warmup, 0 <= self.warmup <= 1, "in [0, 1]"),
-            chains=(self.chains, self.chains >= 1, "≥ 1"),
-        )
+        check_energy(self)
 
     @property
-    def settled(self) -> float:
-        return self.start + self.warmup
+    def normal_base(self) -> float | None:
+        return self.scale if self.base == "normal" else None
 
 
-class FactorisedPrior(nn.Module):
-    """A Laplace or Normal prior with location 0. Its parameters are fixed."""
+@dataclass(frozen=True)
+class EnergyFitConfig(FitConfig):
+    """The same, learned on frozen posteriors in standardised coordinates ("two-stage"), with Adam under a cosine."""
 
-    def __init__(self, config: FactorisedPriorConfig, dim: int) -> None:
-        super().__init__()
-        self.config = config
-        self.loc: Tensor
-        self.scale: Tensor
-        self.register_buffer("loc", torch.zeros(dim), persistent=False)
-        self.register_buffer("scale", torch.full((dim,), config.scale), persistent=False)
+    base: Literal["laplace", "normal"] = "normal"
+    scale: float = 1.0
+    width: int = 200
+    activation: Literal["leaky_relu", "gelu", "silu"] = "leaky_relu"
+    steps: int = 40
+    step_size: float = 0.4
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.5, 0.999)
+    clip: float = 100.0
+    penalty: float = 0.05
+    chains: int = 128
+    iterations: int = 1500
+    batch_size: int = 128
 
-    def base(self) -> Distribution:
-        return FAMILIES[self.config.family](self.loc, self.scale)
+    # Parts of the training that a fit does not have: the energy is there from the first step on.
+    start: ClassVar[float] = 0.0
+    warmup: ClassVar[float] = 0.0
+    lr_decay: ClassVar[float] = 1.0
 
-    def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
-        """log p(z), [..., D] -> [...]."""
-        return self.base().log_prob(z).sum(-1)
-
-    def sample(self, n: int, streams: Streams) -> Tensor:
-        """[n, D]."""
-        return self.base().rsample(streams.noise, (n,))
-
-    def sample_base(self, n: int, streams: Streams) -> Tensor:
-        """p0: here the prior itself."""
-        return FactorisedPrior.sample(self, n, streams)
-
-    def log_partition(self, n: int, streams: Streams) -> tuple[float, float]:
-        """`log_prob` is normalised: log Z = 0, and nothing is estimated."""
-        return 0.0, math.inf
-
-    def loss(self, z: Tensor, streams: Streams, progress: float) -> tuple[Tensor, Terms]:
-        """What the prior's own parameters minimise, given posterior samples z [N, D]: nothing here."""
-        return z.new_zeros(()), {}
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        return []
+    def __post_init__(self) -> None:
+        check_energy(self)
+        require(
+            iterations=(self.iterations, self.iterations >= 1, "≥ 1"),
+            batch_size=(self.batch_size, self.batch_size >= 2, "≥ 2"),
+        )
 
 
-@torch.no_grad()
-def langevin(
-    score: Callable[[Tensor], Tensor], z: Tensor, steps: int, step_size: float, generator: torch.Generator | None
-) -> Tensor:
-    """Unadjusted Langevin dynamics (poster, "Sampling from EBM"), from z [N, D]:
-
-        z_{τ+1} = z_τ + s²/2 · ∂/∂z log p_α(z_τ) + s ε_τ,   ε_τ ~ N(0, I).
-
-    `score` is ∂/∂z log p_α, [N, D] -> [N, D]. No graph is kept: the result is a constant. With T = 0 steps it is z
-    itself. Stable where s² times the curvature of −log p is below 4.
-    """
-    for _ in range(steps):
-        eps = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
-        z = z + step_size**2 / 2 * score(z) + step_size * eps
-    return z
+def check_energy(c: EnergyPriorConfig | EnergyFitConfig) -> None:
+    """Raises ValueError for a setting out of range."""
+    require(
+        scale=(c.scale, c.scale > 0, "> 0"),
+        width=(c.width, c.width >= 1, "≥ 1"),
+        steps=(c.steps, c.steps >= 0, "≥ 0"),
+        step_size=(c.step_size, c.step_size > 0, "> 0"),
+        lr=(c.lr, c.lr >= 0, "≥ 0"),
+        betas=(c.betas, all(0 <= beta < 1 for beta in c.betas), "two numbers in [0, 1)"),
+        lr_decay=(c.lr_decay, 0 < c.lr_decay <= 1, "in (0, 1]"),
+        clip=(c.clip, c.clip > 0, "> 0"),
+        penalty=(c.penalty, c.penalty >= 0, "≥ 0"),
+        start=(c.start, 0 <= c.start <= 1, "in [0, 1]"),
+        warmup=(c.warmup, 0 <= c.warmup <= 1, "in [0, 1]"),
+        chains=(c.chains, c.chains >= 1, "≥ 1"),
+    )
 
 
 @contextmanager
@@ -153,14 +116,19 @@ class EnergyPrior(FactorisedPrior):
     Pang et al. 2020, "Learning Latent Space Energy-Based Prior Model".
     """
 
-    def __init__(self, config: EnergyPriorConfig, dim: int) -> None:
-        super().__init__(config, dim)
-        self.config: EnergyPriorConfig = config
-        self.energy = energy_network(dim, config.width, config.activation)
+    Config: ClassVar[type[PriorConfig] | None] = EnergyPriorConfig
+    FitConfig: ClassVar[type[FitConfig] | None] = EnergyFitConfig
 
-    def f(self, z: Tensor) -> Tensor:
-        """The energy f_α(z), [..., D] -> [...]: low where z is likely."""
-        energy: Tensor = self.energy(z)
+    def __init__(self, config: EnergyPriorConfig | EnergyFitConfig, dim: int) -> None:
+        super().__init__(config.base, config.scale, dim)
+        self.config = config
+        self.network = energy_network(dim, config.width, config.activation)
+        self.chain_steps = config.steps
+        self.settled = config.start + config.warmup
+
+    def energy(self, z: Tensor) -> Tensor:
+        """f_α(z), [..., D] -> [...]: low where z is likely."""
+        energy: Tensor = self.network(z)
         return energy.squeeze(-1)
 
     def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
@@ -168,22 +136,24 @@ class EnergyPrior(FactorisedPrior):
         weight = ramp(progress, self.config.start, self.config.warmup)
         if weight == 0.0:
             return super().log_prob(z)
-        with frozen(self.energy):
-            return super().log_prob(z) - weight * self.f(z)
+        with frozen(self.network):
+            return super().log_prob(z) - weight * self.energy(z)
 
     def score(self, z: Tensor) -> Tensor:
         """∂/∂z log p_α(z) at the end of the training, [N, D] -> [N, D]: a constant."""
         weight = ramp(1.0, self.config.start, self.config.warmup)
-        return self.base().score(z) - weight * input_gradient(self.energy, z)
+        return self.base().score(z) - weight * input_gradient(self.network, z)
 
     def sample(self, n: int, streams: Streams) -> Tensor:
         """z⁻ ~ p_α: fresh chains from p0. The p0 draw and the chains share one stream, kept apart from all else."""
         (z,) = self.chains(n, [self.config.steps], streams)
         return z
 
+    def sample_base(self, n: int, streams: Streams) -> Tensor:
+        return FactorisedPrior.sample(self, n, streams)
+
     def chains(self, n: int, steps: Sequence[int], streams: Streams) -> Iterator[Tensor]:
-        """The chains of `sample`, which may be gone on with, as they stand after each number of `steps`, in ascending
-        order: each [n, D]. After 0 steps they stand at p0."""
+        """As they stand after 0 steps, chains are samples of p0."""
         z, done = self.base().rsample(streams.langevin, (n,)), 0
         for step in steps:
             z = langevin(self.score, z, step - done, self.config.step_size, streams.langevin)
@@ -199,7 +169,7 @@ class EnergyPrior(FactorisedPrior):
         """
         weight = ramp(1.0, self.config.start, self.config.warmup)
         sizes = [min(CHUNK, n - start) for start in range(0, n, CHUNK)]
-        log_w = torch.cat([-weight * self.f(self.sample_base(size, streams)).double() for size in sizes])
+        log_w = torch.cat([-weight * self.energy(self.sample_base(size, streams)).double() for size in sizes])
         return torch.logsumexp(log_w, 0).item() - math.log(n), effective_sample_size(log_w).item()
 
     def loss(self, z: Tensor, streams: Streams, progress: float) -> tuple[Tensor, Terms]:
@@ -212,7 +182,7 @@ class EnergyPrior(FactorisedPrior):
             return z.new_zeros(()), {}
         positive = z.detach()
         start, negative = self.chains(self.config.chains, [0, self.config.steps], streams)
-        f_pos, f_neg = self.f(positive), self.f(negative)
+        f_pos, f_neg = self.energy(positive), self.energy(negative)
         loss = f_pos.mean() - f_neg.mean()
         if self.config.penalty:
             loss = loss + self.config.penalty * (f_pos.square().mean() + f_neg.square().mean())
@@ -232,7 +202,7 @@ class EnergyPrior(FactorisedPrior):
         c = self.config
         return [
             {
-                "params": list(self.energy.parameters()),
+                "params": list(self.network.parameters()),
                 "name": "energy",
                 "lr": c.lr,
                 "betas": c.betas,
@@ -240,3 +210,21 @@ class EnergyPrior(FactorisedPrior):
                 "clip": c.clip,
             }
         ]
+
+    @classmethod
+    def fit(cls, u: Tensor, config: EnergyFitConfig, streams: Streams) -> EnergyPrior:
+        """The energy learned on frozen posteriors ("step B" alone), with p0 = N(0, I) of u."""
+        prior = cls(config, u.shape[1]).to(u.device)
+        (group,) = prior.parameter_groups()
+        optimiser = torch.optim.Adam(group["params"], lr=group["lr"], betas=group["betas"])
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.iterations)
+        for _ in range(config.iterations):
+            rows = torch.randint(len(u), (config.batch_size,), generator=streams.noise, device=u.device)
+            loss, terms = prior.loss(u[rows], streams, 1.0)
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(group["params"], group["clip"])
+            optimiser.step()
+            schedule.step()
+        prior.record = {"energy_gap": terms["energy_gap"].item()}
+        return prior
