@@ -130,7 +130,7 @@ def _write(folder: Path, arrays: Arrays) -> None:
 
 def _read_meta(folder: Path) -> dict[str, Any]:
     """Raises on damage: OSError, DataMissing, ValueError, or by a wrong type or key."""
-    check_file(folder / "meta.json", "a cache's index")
+    check_file(folder / "meta.json", "index of a cache")
     meta: dict[str, Any] = read_json(folder / "meta.json")
     if _fingerprint_of(meta["files"]) != meta["fingerprint"]:
         raise ValueError("meta.json contradicts itself")
@@ -143,7 +143,7 @@ def _read(folder: Path) -> tuple[dict[str, Tensor], str]:
     tensors = {}
     for name, file in meta["files"].items():
         path = folder / f"{name}.npy"
-        check_file(path, "an array")
+        check_file(path, "array")
         if path.stat().st_size != file["bytes"] or zlib.crc32(path.read_bytes()) != file["crc32"]:
             raise ValueError(f"{path.name} has another size or checksum")
         # Copy-on-write, because torch warns about arrays that it could not write to.

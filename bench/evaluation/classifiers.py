@@ -200,12 +200,12 @@ def _write(folder: Path, trained: Classifiers) -> None:
 
 def _read(folder: Path, data: Dataset) -> Classifiers:
     """The cached classifiers. Raises if any file is not what was written."""
-    check_file(folder / "meta.json", "a cache's index")
+    check_file(folder / "meta.json", "index of a cache")
     meta = read_json(folder / "meta.json")
     networks: dict[str, Classifier] = {}
     for m in data.modalities:
         file = folder / f"{m.name}.pt"
-        check_file(file, "a classifier")
+        check_file(file, "classifier")
         if zlib.crc32(content := file.read_bytes()) != meta["crc32"][m.name]:
             raise ValueError(f"{file} has changed since it was written")
         network = make_classifier(m, data.attributes, seed=0)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +16,8 @@ import pytest
 import torch
 
 import bench
-from bench.datasets.cache import cached
-from bench.errors import DataMissing
+from bench.datasets.cache import cached, cached_fingerprint
+from bench.errors import BenchError, DataMissing
 
 ARRAYS = {"a": np.arange(200, dtype=np.uint8).reshape(2, 100), "b": np.array([1, -1])}
 
@@ -98,6 +101,35 @@ def change_fingerprint(folder: Path) -> None:
     (folder / "meta.json").write_text(json.dumps(meta | {"fingerprint": "0" * 64}))
 
 
+def damaged_type(folder: Path) -> None:
+    (folder / "meta.json").write_text('{"files": [], "fingerprint": ""}')
+
+
+def fifo_for_meta(folder: Path) -> None:
+    (folder / "meta.json").unlink()
+    os.mkfifo(folder / "meta.json")
+
+
+def folder_for_an_array(folder: Path) -> None:
+    (folder / "a.npy").unlink()
+    (folder / "a.npy").mkdir()
+
+
+def empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def file_for_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("hello")
+
+
+def dangling_link(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to(folder.with_name("nowhere"))
+
+
 def drop_an_entry(folder: Path) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     del meta["files"]["b"]
@@ -115,6 +147,12 @@ def drop_an_entry(folder: Path) -> None:
         list_for_meta,
         change_fingerprint,
         drop_an_entry,
+        damaged_type,
+        fifo_for_meta,
+        folder_for_an_array,
+        empty,
+        file_for_folder,
+        dangling_link,
     ],
 )
 def test_a_damaged_cache_is_reported_and_built_again(
@@ -143,11 +181,95 @@ def test_a_failed_write_leaves_no_cache(tmp_path: Path, monkeypatch: pytest.Monk
     assert [path.suffix for path in (tmp_path / "cache" / "toy").iterdir()] == [".lock"]
 
 
+def test_the_fingerprint_alone_needs_no_array_and_builds_what_is_not_there(tmp_path: Path) -> None:
+    fingerprint = cached_fingerprint("toy/x", 1, [], lambda: ARRAYS)
+    (folder,) = folders(tmp_path)
+    truncate(folder)
+    assert cached_fingerprint("toy/x", 1, [], lambda: pytest.fail("built twice")) == fingerprint
+    garble_meta(folder)
+    assert cached_fingerprint("toy/x", 1, [], lambda: ARRAYS) == fingerprint
+    assert cached("toy/x", 1, [], lambda: pytest.fail("built twice"))[1] == fingerprint
+
+
+def test_an_input_that_has_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataMissing, match=r"gone is no readable input \(No such file"):
+        cached("toy/x", 1, [tmp_path / "gone"], lambda: ARRAYS)
+
+
+def test_a_whole_cache_on_a_disk_that_cannot_be_written_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cached("toy/x", 1, [], lambda: ARRAYS)[1]
+
+    def read_only(*_arguments: object, **_named: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "open", read_only)
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    assert cached("toy/x", 1, [], lambda: ARRAYS)[1] == first
+    with pytest.raises(DataMissing, match=r"toy/y cannot be written: .*Read-only file system.*BENCH_CACHE"):
+        cached("toy/y", 1, [], lambda: ARRAYS)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o775), (0o077, 0o700)])
+def test_it_is_for_those_whom_the_umask_lets_in(umask: int, mode: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        cached("toy/x", 1, [], lambda: ARRAYS)
+    finally:
+        os.umask(before)
+    (folder,) = folders(tmp_path)
+    assert folder.stat().st_mode & 0o777 == mode
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {mode & 0o666}
+
+
+def test_what_killed_builders_leave_is_removed_by_the_next(tmp_path: Path) -> None:
+    script = """
+import os, signal
+import numpy as np
+from bench.datasets.cache import cached
+np.save = lambda path, array: (path.write_bytes(bytes(1000)), os.kill(os.getpid(), signal.SIGKILL))
+cached("toy/x", 1, [], lambda: {"a": np.arange(5)})
+"""
+    root = Path(bench.__file__).parents[1]
+    killed = subprocess.run([sys.executable, "-c", script], cwd=root, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    parent = tmp_path / "cache" / "toy"
+    assert len(list(parent.glob(".x-*.tmp/*"))) == 1
+    cached("toy/x", 1, [], lambda: ARRAYS)
+    (folder,) = folders(tmp_path)
+    assert sorted(path.name for path in parent.iterdir()) == [f".{folder.name}.lock", folder.name]
+
+
+@pytest.mark.parametrize("obstacle", [os.mkfifo, Path.mkdir])
+def test_an_odd_lock_never_blocks(obstacle: Callable[[Path], object], tmp_path: Path) -> None:
+    cached("toy/x", 1, [], lambda: ARRAYS)
+    (folder,) = folders(tmp_path)
+    lock = folder.with_name(f".{folder.name}.lock")
+    shutil.rmtree(folder)
+    lock.unlink()
+    obstacle(lock)
+    if lock.is_dir():
+        with pytest.raises(DataMissing, match="Is a directory"):
+            cached("toy/x", 1, [], lambda: ARRAYS)
+    else:
+        cached("toy/x", 1, [], lambda: ARRAYS)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("BENCH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(BenchError, match=r"no home folder .* Set BENCH_CACHE"):
+        cached("toy/x", 1, [], lambda: ARRAYS)
+
+
 def test_two_processes_at_once_build_one_cache(tmp_path: Path) -> None:
     script = f"""
 import sys, time
 import numpy as np
-from bench.datasets.cache import cached
+from bench.datasets.cache import cached, cached_fingerprint
 def build():
     with open({str(tmp_path / "builds")!r}, "a") as log:
         log.write("build\\n")
