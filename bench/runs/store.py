@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,13 @@ from typing import IO, Any
 from bench.errors import BenchError, DataMissing
 
 TEMPORARY, DOOMED = ".tmp", ".old"
+# No text file of ours comes near it: a larger one is not ours, and is not read into memory.
+MOST_BYTES = 64 * 2**20
+
+
+def previous(path: Path) -> Path:
+    """Where the file before `path` is kept, if it is: checkpoint.previous.pt beside checkpoint.pt."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def write_atomic(path: Path, write: Callable[[IO[bytes]], object], keep: Path | None = None) -> None:
@@ -38,9 +46,7 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object], keep: Path | 
                 file.flush()
                 os.fsync(file.fileno())
             # mkstemp makes files private; results are for the group, as the umask says.
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
+            temporary.chmod(0o666 & ~_umask())
             if keep and path.exists():
                 path.replace(keep)
             temporary.replace(path)
@@ -53,6 +59,12 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object], keep: Path | 
             raise
         # A full disk shows at any of these calls, most of which know no name, or only the temporary one.
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def _sync_directory(path: Path) -> None:
@@ -93,8 +105,31 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a file, which may be anybody's: it never blocks, and never reads without end.
+
+    Raises OSError where it cannot be read, is no regular file (a folder, a FIFO, a device) or is larger than `most`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than {most} bytes", str(path))
+    return content
+
+
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
+    """Raises OSError as `read_regular`, and ValueError for what is not JSON, or not as `write_json` writes it."""
+    try:
+        return json.loads(read_regular(path).decode(), parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number of JSON")
 
 
 @contextmanager
@@ -140,16 +175,14 @@ def remove_leftovers(path: Path) -> None:
 def cache_root() -> Path:
     """$BENCH_CACHE, else $XDG_CACHE_HOME/multimodal-prior-bench, else ~/.cache/multimodal-prior-bench.
 
-    Raises BenchError where none of them says a place.
+    Raises DataMissing where none of them says a folder, as in a container whose user has no home.
     """
     if named := os.environ.get("BENCH_CACHE"):
         return Path(named)
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multimodal-prior-bench"
     except RuntimeError as error:
-        raise BenchError(
-            "no place for the cache: this user has no home folder (HOME). Set BENCH_CACHE to a folder"
-        ) from error
+        raise DataMissing("there is no home folder for the cache here: set BENCH_CACHE to a folder") from error
 
 
 @contextmanager
