@@ -129,8 +129,7 @@ def _write(folder: Path, arrays: Arrays) -> None:
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
-    """Raises on damage: OSError, DataMissing, ValueError, or by a wrong type or key."""
-    check_file(folder / "meta.json", "index of a cache")
+    """Raises on damage: OSError, ValueError, or by a wrong type or key."""
     meta: dict[str, Any] = read_json(folder / "meta.json")
     if _fingerprint_of(meta["files"]) != meta["fingerprint"]:
         raise ValueError("meta.json contradicts itself")
@@ -138,7 +137,7 @@ def _read_meta(folder: Path) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> tuple[dict[str, Tensor], str]:
-    """Raises on damage, as `_read_meta`."""
+    """Raises on damage, as `_read_meta`, or DataMissing."""
     meta = _read_meta(folder)
     tensors = {}
     for name, file in meta["files"].items():

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import errno
-import json
-import logging
 import os
 import shutil
 import signal
@@ -17,7 +15,8 @@ import torch
 
 import bench
 from bench.datasets.cache import cached, cached_fingerprint
-from bench.errors import BenchError, DataMissing
+from bench.errors import DataMissing
+from bench.runs import store
 
 ARRAYS = {"a": np.arange(200, dtype=np.uint8).reshape(2, 100), "b": np.array([1, -1])}
 
@@ -70,105 +69,6 @@ def test_the_fingerprint_covers_name_type_shape_and_content(other: dict[str, np.
     assert prints[0] == prints[2] != prints[1]
 
 
-def flip_a_byte(folder: Path) -> None:
-    content = bytearray((folder / "a.npy").read_bytes())
-    content[-5] ^= 1
-    (folder / "a.npy").write_bytes(content)
-
-
-def truncate(folder: Path) -> None:
-    os.truncate(folder / "a.npy", 150)
-
-
-def remove_an_array(folder: Path) -> None:
-    (folder / "b.npy").unlink()
-
-
-def garble_meta(folder: Path) -> None:
-    (folder / "meta.json").write_bytes(b"\xff{")
-
-
-def remove_meta(folder: Path) -> None:
-    (folder / "meta.json").unlink()
-
-
-def list_for_meta(folder: Path) -> None:
-    (folder / "meta.json").write_text("[]")
-
-
-def change_fingerprint(folder: Path) -> None:
-    meta = json.loads((folder / "meta.json").read_text())
-    (folder / "meta.json").write_text(json.dumps(meta | {"fingerprint": "0" * 64}))
-
-
-def damaged_type(folder: Path) -> None:
-    (folder / "meta.json").write_text('{"files": [], "fingerprint": ""}')
-
-
-def fifo_for_meta(folder: Path) -> None:
-    (folder / "meta.json").unlink()
-    os.mkfifo(folder / "meta.json")
-
-
-def folder_for_an_array(folder: Path) -> None:
-    (folder / "a.npy").unlink()
-    (folder / "a.npy").mkdir()
-
-
-def empty(folder: Path) -> None:
-    shutil.rmtree(folder)
-    folder.mkdir()
-
-
-def file_for_folder(folder: Path) -> None:
-    shutil.rmtree(folder)
-    folder.write_text("hello")
-
-
-def dangling_link(folder: Path) -> None:
-    shutil.rmtree(folder)
-    folder.symlink_to(folder.with_name("nowhere"))
-
-
-def drop_an_entry(folder: Path) -> None:
-    meta = json.loads((folder / "meta.json").read_text())
-    del meta["files"]["b"]
-    (folder / "meta.json").write_text(json.dumps(meta))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        flip_a_byte,
-        truncate,
-        remove_an_array,
-        garble_meta,
-        remove_meta,
-        list_for_meta,
-        change_fingerprint,
-        drop_an_entry,
-        damaged_type,
-        fifo_for_meta,
-        folder_for_an_array,
-        empty,
-        file_for_folder,
-        dangling_link,
-    ],
-)
-def test_a_damaged_cache_is_reported_and_built_again(
-    damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    first = cached("toy/x", 1, [], lambda: ARRAYS)
-    (folder,) = folders(tmp_path)
-    damage(folder)
-    with caplog.at_level(logging.WARNING, logger="bench"):
-        second = cached("toy/x", 1, [], lambda: ARRAYS)
-        cached("toy/x", 1, [], dict)
-    assert ["is damaged" in record.message for record in caplog.records] == [True]
-    assert second[1] == first[1]
-    assert all((second[0][name].numpy() == array).all() for name, array in ARRAYS.items())
-
-
 def test_a_failed_write_leaves_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail_halfway(path: Path, _array: object) -> None:
         Path(path).write_bytes(b"half")
@@ -184,9 +84,9 @@ def test_a_failed_write_leaves_no_cache(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_fingerprint_alone_needs_no_array_and_builds_what_is_not_there(tmp_path: Path) -> None:
     fingerprint = cached_fingerprint("toy/x", 1, [], lambda: ARRAYS)
     (folder,) = folders(tmp_path)
-    truncate(folder)
+    os.truncate(folder / "a.npy", 150)
     assert cached_fingerprint("toy/x", 1, [], lambda: pytest.fail("built twice")) == fingerprint
-    garble_meta(folder)
+    (folder / "meta.json").write_bytes(b"\xff{")
     assert cached_fingerprint("toy/x", 1, [], lambda: ARRAYS) == fingerprint
     assert cached("toy/x", 1, [], lambda: pytest.fail("built twice"))[1] == fingerprint
 
@@ -202,8 +102,9 @@ def test_a_whole_cache_on_a_disk_that_cannot_be_written_is_read(monkeypatch: pyt
     def read_only(*_arguments: object, **_named: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(os, "open", read_only)
-    monkeypatch.setattr(Path, "mkdir", read_only)
+    for name in ("mkdir", "chmod", "unlink", "replace"):
+        monkeypatch.setattr(Path, name, read_only)
+    monkeypatch.setattr(store.fcntl, "flock", read_only)
     assert cached("toy/x", 1, [], lambda: ARRAYS)[1] == first
     with pytest.raises(DataMissing, match=r"toy/y cannot be written: .*Read-only file system.*BENCH_CACHE"):
         cached("toy/y", 1, [], lambda: ARRAYS)
@@ -261,7 +162,7 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
     for name in ("BENCH_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", no_home)
-    with pytest.raises(BenchError, match=r"no home folder .* Set BENCH_CACHE"):
+    with pytest.raises(DataMissing, match=r"no home folder .* set BENCH_CACHE"):
         cached("toy/x", 1, [], lambda: ARRAYS)
 
 
