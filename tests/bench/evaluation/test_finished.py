@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from methods.fitted import FlowPrior, TwoStageEnergyPrior
 
 from bench.errors import BenchError, DataMissing
 from bench.evaluation.finished import add_measures, aggregate_posterior, evaluate_prior, find_runs
@@ -11,6 +10,7 @@ from bench.runs.store import read_json
 from evaluators import DEFAULT
 from methods import FITTED_PRIORS
 from methods.base import Streams
+from methods.fitted import FlowPrior, TwoStageEnergyPrior
 from tests.bench.conftest import tiny_config
 from tests.conftest import band_judge, make_data
 

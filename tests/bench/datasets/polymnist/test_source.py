@@ -45,7 +45,7 @@ def test_second_load_reads_the_cache(data_root: Path, monkeypatch: pytest.Monkey
     assert torch.equal(second.test.labels["digit"], first.test.labels["digit"])
 
 
-def test_another_version_of_the_recipe_is_built_anew(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_the_recipe_is_built_again(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = POLYMNIST.load("bundled", data_root).fingerprint
     monkeypatch.setattr(recipe, "SEED", 43)
     assert POLYMNIST.load("bundled", data_root).fingerprint == first
