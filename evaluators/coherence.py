@@ -74,7 +74,7 @@ class CrossCoherence(Evaluator):
         }
         matrix = torch.stack(list(by_attribute.values())).mean(0)
         pairs = ~torch.eye(len(names), dtype=torch.bool)
-        details = {"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()}
+        details: dict[str, Any] = {"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()}
         if len(by_attribute) > 1:
             details["attributes"] = {name: m[pairs].mean().item() for name, m in by_attribute.items()}
         measure = accuracy_measure(context, matrix[pairs].mean().item(), "pairs", **details)

@@ -68,7 +68,8 @@ def load_inception(name: str, device: torch.device) -> torch.jit.ScriptModule:
             "take frechet and frechet-cross, which use the classifiers' features"
         )
     try:
-        return torch.jit.load(name, map_location=device).eval()
+        network: torch.jit.ScriptModule = torch.jit.load(name, map_location=device)
+        return network.eval()
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{name} is no TorchScript file that can be loaded ({reason})") from error

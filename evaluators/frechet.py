@@ -1,7 +1,7 @@
 """Fréchet distance between generated and real items in the feature space of the modality classifiers.
 
 It is not the FID, whose features are an Inception network's (`evaluators.fid`), and compares with it in no way: the
-features are those of the classifiers that measure coherence, 128 for each modality, and see labels more than photographs.
+features are those of the classifiers that measure coherence, 128 for each modality, which see labels and little else.
 """
 
 from __future__ import annotations

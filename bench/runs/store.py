@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import json
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -16,7 +18,7 @@ from typing import IO, Any
 
 from bench.errors import BenchError, DataMissing
 
-TEMPORARY = ".tmp"
+TEMPORARY, DOOMED = ".tmp", ".old"
 # No text file of ours comes near it: a larger one is not ours, and is not read into memory.
 MOST_BYTES = 64 * 2**20
 
@@ -134,9 +136,15 @@ def _refuse(constant: str) -> None:
 def exclusive(path: Path) -> Iterator[None]:
     """Waits for, then holds, the lock file `path`. The kernel lets go of it when the process ends, however it ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)  # at once, even if it is a FIFO
+    except PermissionError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # somebody else's file can be locked all the same
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -146,14 +154,22 @@ def new_directory(path: Path) -> Iterator[Path]:
     Raises OSError when `path` exists and is not empty.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY))
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+    temporary.mkdir()  # unlike `tempfile`, for those whom the umask lets in
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
         temporary.replace(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def remove_leftovers(path: Path) -> None:
+    """Deletes what killed writers of the directory `path` have left beside it. No other may be at work."""
+    name = glob.escape(f".{path.name}.")
+    for suffix in (TEMPORARY, DOOMED):
+        for left in path.parent.glob(f"{name}*{suffix}"):
+            shutil.rmtree(left)
 
 
 def cache_root() -> Path:
@@ -181,7 +197,10 @@ def keeping(what: str) -> Iterator[None]:
 
 
 def remove_directory(path: Path) -> None:
-    """Takes the directory out of sight in one step, then deletes it."""
-    doomed = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
+    """Takes the directory out of sight in one step, then deletes it; a file or a link in its place as well."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+        return
+    doomed = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=DOOMED))
     path.replace(doomed)
     shutil.rmtree(doomed)
