@@ -8,21 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bench.errors import DataMissing
 from bench.execution.devices import choose_device
 from bench.execution.orders import Order, by_data
 from bench.execution.pool import environments, run_pool, tasks_of, warm_up
 from bench.execution.progress import Display
-from bench.execution.sequential import execute_in_order, exit_code
-from bench.execution.slurm import submit_runs
 from bench.execution.stopping import StopRequest
 from bench.execution.submissions import JobRecord, new_submission
 from bench.execution.watching import Overview
 from bench.execution.worker import execute_order, prepare
 from bench.runner import Outcome
+from bench.runs.machine import cores
 from bench.runs.run import Run
 from bench.runs.store import check_writable
-from bench.training.acceleration import cores
 
 MOST_AT_ONCE = 8  # without --jobs: each process holds the data
 
@@ -65,3 +62,76 @@ class Execution:
     def unfinished(self, runs: Sequence[Run]) -> list[Run]:
         """Those of the runs that have something left to do."""
         return [run for run in runs if self.force or not run.finished(run.config.evaluation)]
+
+
+def dispatch(runs: Sequence[Run], how: Execution) -> Mapping[Run, Outcome] | None:
+    """Executes the runs, which may be on several data.
+
+    Returns None where they were submitted to SLURM, and nobody waits for them.
+    """
+    if how.executor == "slurm":
+        from bench.execution.queueing import submit_runs  # submitit takes a while to import
+
+        return submit_runs(runs, how)
+    check_writable(how.out)
+    jobs = how.jobs or automatic_jobs(len(runs), how.device)
+    return in_this_process(runs, how) if jobs == 1 else in_several(runs, how, jobs)
+
+
+def automatic_jobs(runs: int, device: str) -> int:
+    """One run a core: networks of the quick preset's size gain little from a second thread. An accelerator is best
+    left to one run.
+
+    Finished runs count as well, so that the same command starts what is left with the same threads, on which the last
+    digits depend.
+    """
+    return min(runs, cores(), MOST_AT_ONCE) if choose_device(device).type == "cpu" else 1
+
+
+def in_this_process(runs: Sequence[Run], how: Execution) -> dict[Run, Outcome]:
+    """One after another."""
+    outcomes: dict[Run, Outcome] = {}
+    stop = StopRequest(how.deadline)
+    record_plan(how.unfinished(runs), how)
+    with Display() as display:
+        for group in by_data(runs):
+            if how.fail_fast and "failed" in outcomes.values():
+                break
+            if outcomes and (reason := stop()):  # the next data need not be loaded
+                unfinished = how.unfinished(group)
+                outcomes |= {run: reason if run in unfinished else "skipped" for run in group}
+            else:
+                outcomes |= execute_order(how.order(group), display, stop)
+    return outcomes
+
+
+def record_plan(runs: Sequence[Run], how: Execution) -> None:
+    """Leaves word of the runs that this process is about to execute, for `bench status` after a kill."""
+    if not runs:
+        return
+    submission = new_submission(how.out, "local")
+    for number, group in enumerate(by_data(runs)):
+        order = f"{number}.json"
+        how.order(group).write(submission.folder / order)
+        submission.jobs.append(JobRecord(None, order, [run.relative_path for run in group], log=None))
+    submission.write()
+
+
+def in_several(runs: Sequence[Run], how: Execution, jobs: int) -> dict[Run, Outcome]:
+    """In several processes at once. Data and classifiers are made before: else all processes would wait for one."""
+    unfinished = how.unfinished(runs)
+    outcomes: dict[Run, Outcome] = {run: "skipped" for run in runs if run not in unfinished}
+    if unfinished:
+        warm_up()
+    with Overview() as overview:
+        for group in by_data(runs):
+            prepare(how.order(group), overview.message)
+        for run in outcomes:
+            overview.message(f"{run.name}: skipped")
+        if unfinished:
+            orders = [how.order([run]) for run in unfinished]
+            tasks = tasks_of(orders, new_submission(how.out, "local"))
+            slots = environments(jobs, how.device)
+            overview.message(f"{len(tasks)} runs, {len(slots)} at once; their logs are in {tasks[0].log.parent}")
+            outcomes |= run_pool(tasks, slots, overview, StopRequest(how.deadline), fail_fast=how.fail_fast)
+    return outcomes
