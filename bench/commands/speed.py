@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.commands import Subparsers
-from bench.commands.arguments import choose_device, parse_methods
+from bench.commands.arguments import parse_methods
 from bench.commands.options import add_data_options, add_device_option
 from bench.errors import UsageError
 from methods import METHODS

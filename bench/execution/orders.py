@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.config.resolve import restore
+from bench.config.restore import restore
 from bench.errors import BenchError
 from bench.runs.run import Run
 from bench.runs.store import read_json, write_json
