@@ -60,6 +60,7 @@ def add(commands: Subparsers) -> None:
 
 def speed_command(options: argparse.Namespace) -> int:
     from bench.datasets import dataset_source
+    from bench.execution.devices import choose_device
     from bench.runs.store import check_writable
     from bench.speed.measure import origin
 

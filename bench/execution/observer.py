@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.config.settings import differing
+from bench.config.names import differing
 from bench.config.yaml12 import read_yaml
 from bench.errors import BenchError, DataMissing, printable
 from bench.execution.scheduler import SchedulerJob, ask_scheduler
@@ -105,7 +105,9 @@ class Observer:
             if parts(path):
                 names.add(name)
             else:
-                self.problems.append(printable(f"{name} is left out: a run's directory is <preset>-<hash>/seed-<number>"))
+                self.problems.append(
+                    printable(f"{name} is left out: a run's directory is <preset>-<hash>/seed-<number>")
+                )
         return names
 
     def _settings(self, names: Iterable[str], handed: Mapping[str, Handed]) -> dict[Path, str]:
@@ -116,9 +118,7 @@ class Observer:
             if config := self.configs.get(folder := Path(name).parent):
                 group = (*folder.parts[:-1], folder.name.rpartition("-")[0])
                 groups.setdefault(group, {})[folder] = config
-        return {
-            folder: text for group in groups.values() for folder, text in zip(group, differing(group.values()))
-        }
+        return {folder: text for group in groups.values() for folder, text in zip(group, differing(group.values()))}
 
     def _read_config(self, name: str, handed: Handed | None) -> None:
         """From the work order for a run that has not started. Left out where it cannot be read: no state depends on

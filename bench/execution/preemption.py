@@ -11,9 +11,9 @@ from types import FrameType
 from bench.errors import BenchError
 from bench.execution.orders import read_order
 from bench.execution.stopping import SIGNALS, StopRequest
-from bench.runner import StopReason
 from bench.runs.process import Process, this_process
 from bench.runs.state import AT_WORK, write_status
+from bench.training.session import StopReason
 
 # Of the 90 s between the signal and the end. What a run does not end by itself in this time is cut off.
 PATIENCE_SECONDS = 60.0

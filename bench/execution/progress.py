@@ -15,7 +15,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
 from bench.errors import printable
-from bench.training.loop import Progress
+from bench.training.state import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 

@@ -112,4 +112,3 @@ def reasons(observed: Sequence[Observation], states: Mapping[Run, str]) -> list[
     """Why those of the runs that wait do not start, each reason once."""
     waiting = {run.relative_path for run, state in states.items() if state in WAITING}
     return list(dict.fromkeys(printable(seen.reason) for seen in observed if seen.run in waiting and seen.reason))
-

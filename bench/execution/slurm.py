@@ -155,9 +155,7 @@ def check_sbatch() -> None:
             )
 
 
-def submit(
-    planned: Sequence[Array], submission: Submission, order_of: Callable[[tuple[Run, ...]], Order]
-) -> None:
+def submit(planned: Sequence[Array], submission: Submission, order_of: Callable[[tuple[Run, ...]], Order]) -> None:
     """Submits the arrays, and adds their jobs to the submission's record.
 
     Raises BenchError when SLURM refuses an array; those before it are submitted, and recorded.

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from multiprocessing import parent_process
 from types import FrameType
 
-from bench.runner import StopReason
+from bench.training.session import StopReason
 
 # A closed terminal or ssh session sends SIGHUP. SLURM announces a preemption by SIGUSR2, if it is asked to.
 SIGNALS: Mapping[int, StopReason] = {

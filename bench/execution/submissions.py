@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,7 +93,9 @@ class Submission:
     def _inside(self, path: Path) -> Path:
         """The path, which is below the folder also where symbolic links are on its way."""
         if not path.resolve().is_relative_to(self.folder.resolve()):
-            raise BenchError(f"{printable(str(path))} leads out of {self.folder}, whose submission names it: left alone")
+            raise BenchError(
+                f"{printable(str(path))} leads out of {self.folder}, whose submission names it: left alone"
+            )
         return path
 
 
@@ -127,33 +129,33 @@ def _read(path: Path) -> Submission:
     tree = read_json(path)
     if not isinstance(tree, Mapping) or not isinstance(tree.get("jobs"), list):
         raise ValueError("it is no submission")
-    _check("executor", tree.get("executor"), tree.get("executor") in ("local", "slurm"))
-    _check("submitted", tree.get("submitted"), _is_time(tree.get("submitted")))
-    _check("host", tree.get("host"), is_text(tree.get("host")))
-    _check("pid", tree.get("pid"), is_pid(tree.get("pid")))
-    started = tree.get("process_started")
-    _check("process_started", started, started is None or is_text(started))
-    _check("argv", tree.get("argv"), _are_texts(tree.get("argv")))
-    names = ("executor", "submitted", "host", "pid", "argv")
-    fields: dict[str, Any] = {name: tree[name] for name in names}
-    jobs = [_job(job, path.parent) for job in tree["jobs"]]
-    return Submission(path.parent, process_started=started, jobs=jobs, **fields)
+    return Submission(
+        folder=path.parent,
+        executor=_get(tree, "executor", lambda value: value in ("local", "slurm")),
+        submitted=_get(tree, "submitted", _is_time),
+        host=_get(tree, "host", is_text),
+        pid=_get(tree, "pid", is_pid),
+        process_started=_get(tree, "process_started", lambda value: value is None or is_text(value)),
+        argv=_get(tree, "argv", _are_texts),
+        jobs=[_job(job, path.parent) for job in tree["jobs"]],
+    )
 
 
 def _job(tree: object, folder: Path) -> JobRecord:
     if not isinstance(tree, Mapping):
         raise ValueError(f"a job cannot be {tree!r:.50}")
-    job, order, runs, log = (tree.get(name) for name in ("job", "order", "runs", "log"))
-    _check("job", job, job is None or is_job(job))
-    _check("order", order, is_text(order) and Path(order).name == order not in ("", ".", ".."))
-    _check("runs", runs, _are_texts(runs) and all(map(is_relative_path, runs)))
-    _check("log", log, log is None or (is_text(log) and _is_below(log, f"jobs/{folder.name}")))
-    return JobRecord(job, order, list(runs), log)
+    return JobRecord(
+        job=_get(tree, "job", lambda value: value is None or is_job(value)),
+        order=_get(tree, "order", lambda value: is_text(value) and Path(value).name == value not in ("", ".", "..")),
+        runs=_get(tree, "runs", lambda value: _are_texts(value) and all(map(is_relative_path, value))),
+        log=_get(tree, "log", lambda value: value is None or _is_below(value, f"jobs/{folder.name}")),
+    )
 
 
-def _check(name: str, value: object, holds: bool) -> None:
-    if not holds:
+def _get(tree: Mapping[str, Any], name: str, holds: Callable[[Any], bool]) -> Any:
+    if not holds(value := tree.get(name)):
         raise ValueError(f"{name} cannot be {value!r:.80}")
+    return value
 
 
 def _are_texts(value: object) -> bool:
@@ -167,7 +169,9 @@ def _is_time(value: object) -> bool:
         return False
 
 
-def _is_below(text: str, folder: str) -> bool:
+def _is_below(text: object, folder: str) -> bool:
     """By its words alone; what symbolic links make of it is looked at when the file is opened."""
+    if not isinstance(text, str) or not is_text(text):
+        return False
     normal = os.path.normpath(text)
     return "\0" not in text and normal == text and Path(normal).is_relative_to(folder) and normal != folder

@@ -14,7 +14,7 @@ from bench.errors import printable
 from bench.execution.progress import SECONDS_BETWEEN_LINES, Screen, describe
 from bench.runs.run import Run
 from bench.runs.state import AT_WORK
-from bench.training.loop import Progress
+from bench.training.state import Progress
 
 
 class Overview(Screen):

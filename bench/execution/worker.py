@@ -55,9 +55,7 @@ def execute_order(order: Order, display: Display, stop: StopRequest) -> Mapping[
     outcomes: dict[Run, Outcome] = {}
     for force in (True, False):
         runs = [run for run in order.runs if (run in retrained) == force]
-        outcomes |= execute_in_order(
-            runs, data, trained, display, force=force, fail_fast=order.fail_fast, stop=stop
-        )
+        outcomes |= execute_in_order(runs, data, trained, display, force=force, fail_fast=order.fail_fast, stop=stop)
         if order.fail_fast and "failed" in outcomes.values():
             break
     return outcomes
