@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Literal
 
 from bench.datasets.base import Dataset
@@ -12,7 +13,7 @@ from bench.evaluation.finished import trained
 from bench.evaluation.measuring import evaluation_context, missing, write_measures
 from bench.evaluation.pictures import save_samples
 from bench.runs.lock import Busy, Replaced, claim
-from bench.runs.provenance import check_same_data, describe, write_config
+from bench.runs.provenance import check_same_data, describe, threads_of, write_config
 from bench.runs.run import Run
 from bench.runs.store import remove_temporaries, write_json
 from bench.training.acceleration import choose, thread_count
@@ -100,11 +101,18 @@ def train_run(session: Session, data: Dataset, classifiers: Classifiers) -> Meth
     """The trained method. Writes the run's configuration and provenance first, training.json last."""
     run, device = session.run, data.train.device
     write_config(run)
-    provenance = describe(run, device, data=data_record(data), classifier_accuracy=accuracies(classifiers))
-    write_json(run.provenance_file, provenance)
+    write_json(
+        run.provenance_file,
+        describe(
+            *(run, device),
+            data=data_record(data),
+            classifier_accuracy=accuracies(classifiers),
+            acceleration=asdict(choose(device)),
+        ),
+    )
     session.status("running")
     # The last digits of a sum depend on how many threads share it: a run is resumed with those that it had.
-    with thread_count(provenance["hardware"]["threads"]):
+    with thread_count(threads_of(run)):
         method = build_method(run.config, data, device, run.seed)
         state = train(
             *(method, data.train, run.config.trainer, run.seed, run.checkpoint_file),
@@ -123,7 +131,7 @@ def evaluate_run(session: Session, method: Method, data: Dataset, classifiers: C
         raise Interrupted("stopped before the evaluation")
     session.status("evaluating")
     context = evaluation_context(method, data, classifiers, run.seed, evaluation)
-    with thread_count(run.threads()):
+    with thread_count(threads_of(run)):
         for name in missing(run, default_evaluators(), evaluation):
             session.claim.check()
             write_measures(run, name, context, evaluation)

@@ -20,7 +20,9 @@ SAMPLED = ("prior", "base")  # the sources that need no tuples
 class Tuples(Protocol):
     """A split of a dataset, on the method's device."""
 
-    labels: Mapping[str, Tensor]  # attribute -> [N], −1 where it is not known
+    @property
+    def labels(self) -> Mapping[str, Tensor]:
+        """{attribute: [N]}, −1 where it is not known."""
 
     def __len__(self) -> int: ...
 
