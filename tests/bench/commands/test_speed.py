@@ -79,7 +79,7 @@ def test_scaling_measures_and_writes(tmp_path, capsys, monkeypatch):
         ("--tuples", "1", "--tuples 1: must be 2 or more"),
         ("--network", "convv", "did you mean 'conv'"),
         ("--batch-size", "many", "batch_size: expected"),
-        ("--device", "abacus", "--device abacus"),
+        ("--device", "abacus", "abacus"),
         ("--latent", "0", "--latent 0: latent_dim=0"),
         ("--dataset", "polymnst", "did you mean 'polymnist'"),
     ],

@@ -7,8 +7,7 @@ from bench.speed.evaluation import coherence, measure_evaluation, untrained
 from bench.speed.random_data import random_dataset
 from bench.training.building import build_method
 from tests.bench.conftest import tiny_config
-from tests.conftest import make_data
-from tests.toy import HETERO_MODALITIES, image_modalities
+from tests.toy import HETERO_MODALITIES, image_data, image_modalities
 
 CPU = torch.device("cpu")
 
@@ -35,7 +34,7 @@ def test_the_protocol_classifies_again_each_time():
             self.calls += 1
             return self.other.features(items)
 
-    data, config = make_data(), tiny_config("mmvae", "evaluation.samples=40", "evaluation.batch_size=20")
+    data, config = image_data(), tiny_config("mmvae", "evaluation.samples=40", "evaluation.batch_size=20")
     classifiers = Counting(untrained(data))
     method = build_method(config, data, CPU, 0)
     context = evaluation_context(method, data, classifiers, 0, config.evaluation)

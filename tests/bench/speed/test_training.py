@@ -7,8 +7,8 @@ from bench.speed.random_data import random_dataset
 from bench.speed.training import NO_NAIVE_FORM, measure_training, tally
 from bench.speed.ways import suite
 from tests.bench.conftest import tiny_config
-from tests.conftest import make_batch, make_data
-from tests.toy import image_modalities
+from tests.conftest import make_batch
+from tests.toy import image_data, image_modalities
 
 CPU = torch.device("cpu")
 
@@ -24,7 +24,7 @@ def data():
 
 
 def test_memory_of_a_step_holds_parameters_gradients_and_both_moments():
-    candidate = suite(tiny_config("mmvae", "trainer.amsgrad=false"), make_data())
+    candidate = suite(tiny_config("mmvae", "trainer.amsgrad=false"), image_data())
     flops, held = {}, {}
     for rows in (4, 64):
         candidate.step(make_batch(rows))
