@@ -56,7 +56,7 @@ def execute(
     check_same_data(run, data.fingerprint, data.source, data.name)
     if not force and run.finished(run.config.evaluation) and run.true_state() == "done":
         return "skipped"
-    data = data.with_modalities(run.config.specs(data.modalities))
+    data = data.with_modalities(run.config.with_likelihoods(data.modalities))
     try:
         with claim(run.lock_file) as mine:
             remove_temporaries(run.path)

@@ -76,7 +76,7 @@ def evaluate_group(
     runs: list[Run], options: argparse.Namespace, task: Task, display: Display, warn: Callable[[str], None]
 ) -> None:
     """The runs on one dataset, which is loaded once. What cannot be evaluated is told, and the others are."""
-    from bench.config.resolve import resolve_evaluation
+    from bench.config.evaluation import resolve_evaluation
     from bench.datasets import dataset_source
     from bench.evaluation.classifiers import classifiers
     from bench.evaluation.finished import evaluate_run

@@ -17,7 +17,7 @@ from bench.runs.state import Status, read_status, true_status
 from bench.runs.store import previous, read_json
 
 if TYPE_CHECKING:
-    from bench.config.resolve import EvaluationConfig, RunConfig
+    from bench.config.schema import EvaluationConfig, RunConfig
 
 # File systems take 255 bytes. A file has a suffix while it is written, and its name may be part of another.
 MOST_BYTES = 200
