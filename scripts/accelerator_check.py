@@ -27,7 +27,7 @@ METHODS = "mmvae,mopoe,ebm-generalized"
 TESTS = ("-m", "pytest", "-n0", "-q", "-rs", "tests/bench/training", "tests/bench/speed")
 SPEED = ("-m", "bench", "speed", "--dataset", "polymnist", "--device", "cuda", "--methods", "all")
 CONV = ("--network", "conv", "--batch-size", "128", "--latent", "64", "--tuples", "10000")
-RESNET = ("--network", "resnet", "--preset", "paper", "--rounds", "3")
+PAPER = ("--preset", "paper", "--rounds", "3")
 RUN = ("-m", "bench", "run", "--dataset", "polymnist", "--source", "bundled", "--methods", METHODS)
 
 
@@ -78,7 +78,7 @@ def main() -> int:
     results = [
         command(out, "tests", *TESTS),
         speed(out, "speed-conv", *CONV),
-        speed(out, "speed-resnet", *RESNET),
+        speed(out, "speed-paper", *PAPER),
         speed(out, "scaling", "--scaling", "--rounds", "3"),
         *trainings(out),
     ]
@@ -98,7 +98,7 @@ def summary(out: Path, results: list[tuple[str, bool, float]]) -> tuple[bool, st
         well = well and same
         lines += ["", f"Coherence on both devices {'agrees' if same else 'DOES NOT AGREE'} (± {TOLERANCE}):", ""]
         lines += ["```", table.round(3).to_string(), "```"]
-    for name in ("speed-conv", "speed-resnet", "scaling"):
+    for name in ("speed-conv", "speed-paper", "scaling"):
         lines += ["", "```", (out / f"{name}.txt").read_text(), "```"]
     return well, "\n".join(lines) + "\n"
 
