@@ -64,7 +64,7 @@ def speed_command(options: argparse.Namespace) -> int:
     from bench.runs.store import check_writable
     from bench.speed.measure import origin
 
-    for name, least in (("rounds", 2), ("tuples", 1)):
+    for name, least in (("rounds", 2), ("tuples", 2)):
         if (value := getattr(options, name)) < least:
             raise UsageError(f"--{name} {value}: must be {least} or more")
     device, dataset = choose_device(options.device), dataset_source(options.dataset)
