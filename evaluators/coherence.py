@@ -23,6 +23,7 @@ from evaluators.base import (
     mean,
     needs_labels,
     needs_several,
+    needs_truth,
     wilson,
 )
 from evaluators.context import Context
@@ -56,7 +57,7 @@ class CrossCoherence(Evaluator):
     depends_on = frozenset({"decoder", "posterior"})
 
     def applies(self, context: Context) -> str | None:
-        return needs_several(context)
+        return needs_truth(context) or needs_several(context)
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """The matrix in the details (rows: source, columns: target) has the self-accuracies on its diagonal."""
