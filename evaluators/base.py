@@ -25,6 +25,10 @@ class Classifiers(Protocol):
         """{modality: accuracy on real test items, mean over attributes}; empty without labels."""
 
     @property
+    def accuracy_by_attribute(self) -> Mapping[str, Mapping[str, float]]:
+        """{modality: {attribute: accuracy on real test items}}, without attributes that no test tuple knows."""
+
+    @property
     def mean_accuracy(self) -> float | None:
         """Mean over modalities; None without labels."""
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from evaluators.base import (
+    Classifiers,
     Evaluator,
     Labels,
     Measure,
@@ -116,7 +117,6 @@ def coherence_measure(context: Context, value: float, n: int, protocol: str, **d
     """A joint coherence over n independent latents."""
     m = len(context.modalities)
     low, high = wilson(value, n)
-    accuracy = context.classifiers.mean_accuracy
     return Measure(
         value=value,
         protocol=protocol,
@@ -126,10 +126,20 @@ def coherence_measure(context: Context, value: float, n: int, protocol: str, **d
         high=high,
         interval="95 % Wilson, one model",
         chance=mean([classes ** (1 - m) for classes in context.attributes.values()]),
-        # Of independent errors; correlated errors can do better.
-        ceiling=None if accuracy is None else accuracy**m,
+        ceiling=agreement_ceiling(context.classifiers, m),
         details=details,
     )
+
+
+def agreement_ceiling(classifiers: Classifiers, m: int) -> float | None:
+    """Joint coherence of perfect items of M modalities whose classifiers err independently, mean over attributes;
+    errors that go together can do better. None where no accuracy is known."""
+    accuracies: dict[str, list[float]] = {}
+    for by_attribute in classifiers.accuracy_by_attribute.values():
+        for attribute, accuracy in by_attribute.items():
+            accuracies.setdefault(attribute, []).append(accuracy)
+    # Attribute by attribute: a power of the mean over attributes is too low where one is harder than another.
+    return mean([mean(of_one) ** m for of_one in accuracies.values()]) if accuracies else None
 
 
 def _joint(context: Context, source: str, protocol: str) -> Measure:
