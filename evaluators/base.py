@@ -26,7 +26,7 @@ class Classifiers(Protocol):
 
     @property
     def accuracy_by_attribute(self) -> Mapping[str, Mapping[str, float]]:
-        """{modality: {attribute: accuracy on real test items}}, without attributes that no test tuple knows."""
+        """{modality: {attribute: accuracy on real test items}}, without attributes that no test tuple's label tells."""
 
     @property
     def mean_accuracy(self) -> float | None:
@@ -136,7 +136,7 @@ def accuracy_measure(context: Context, value: float, protocol: str, **details: A
     """An accuracy over held-out tuples, the mean over attributes.
 
     What one tuple contributes several times is not independent: the interval counts tuples, not predictions; and of
-    several attributes those of the one that fewest tuples know, which makes it wide enough.
+    several attributes, those of the one that is known of the fewest, which makes it wide enough.
     """
     labels = context.labels()
     n = min(int((known >= 0).sum()) for known in labels.values())

@@ -81,7 +81,7 @@ class Context:
         return order.to(self.device)
 
     def labels(self) -> dict[str, Tensor]:
-        """The true labels of `rows`, −1 where not known: {attribute: [N]}, without attributes that none of them knows."""
+        """The true labels of `rows`, −1 where not known: {attribute: [N]}, less attributes of which none is."""
         labels = {attribute: labels[self.rows()] for attribute, labels in self.test.labels.items()}
         return {attribute: y for attribute, y in labels.items() if (y >= 0).any()}
 

@@ -25,7 +25,7 @@ class LatentProbes(Evaluator):
             return reason
         train = {attribute: context.train.labels[attribute] for attribute in context.labels()}
         few = [attribute for attribute, y in train.items() if len(y[y >= 0].unique()) < 2]
-        return f"the training tuples know no two classes of {', '.join(few)}" if few else None
+        return f"the training tuples' labels of {', '.join(few)} are not of two classes" if few else None
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """`probe_z` and, where there are private latents, `probe_w`: on one posterior sample z ~ q(z | x_m), or
