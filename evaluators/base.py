@@ -110,7 +110,7 @@ def needs_truth(context: Context) -> str | None:
 
 
 def needs_several(context: Context) -> str | None:
-    """The reason of an evaluator that generates one modality from another."""
+    """The reason of an evaluator that compares labels of several modalities, or generates one from another."""
     return needs_labels(context) or (None if len(context.modalities) > 1 else "the data have one modality")
 
 

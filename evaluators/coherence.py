@@ -22,7 +22,6 @@ from evaluators.base import (
     accuracy_measure,
     hits,
     mean,
-    needs_labels,
     needs_several,
     needs_truth,
     wilson,
@@ -37,7 +36,7 @@ class JointCoherence(Evaluator):
     depends_on = frozenset({"prior", "decoder", "posterior"})
 
     def applies(self, context: Context) -> str | None:
-        return needs_labels(context)
+        return needs_several(context)
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """`joint_coherence` samples the model's prior, `joint_coherence_base` the base p0 alone (T = 0 Langevin steps;
