@@ -30,3 +30,12 @@ def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, choices, n=1)
     hint = f": did you mean {close[0]!r}?" if close else ""
     return f"unknown {what} {name!r}{hint} (allowed: {', '.join(choices)})"
+
+
+def printable(text: str) -> str:
+    """The text with control characters and other invisible ones as escapes, such as \\x1b; line ends and tabs stay.
+
+    For whatever came from a file or a library on its way to a terminal, a log or a table: nothing in it moves the
+    cursor, hides text or breaks an encoding.
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

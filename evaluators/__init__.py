@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from methods.registry import Registry
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from evaluators.base import Evaluator
 
-    from evaluators.base import Context, Measure
-
-# Strings, so that listing names does not import torch.
-EVALUATORS: dict[str, str] = {
-    "joint": "evaluators.coherence:joint_coherence",
-    "cross": "evaluators.coherence:cross_coherence",
-    "subsets": "evaluators.subsets:subset_coherence",
-    "diversity": "evaluators.diversity:diversity",
-    "frechet": "evaluators.frechet:frechet_joint",
-    "frechet-cross": "evaluators.frechet:frechet_cross",
-    "probes": "evaluators.probes:latent_probes",
-    "likelihood": "evaluators.likelihood:log_likelihood",
-    "chains": "evaluators.chains:chain_coherence",
-    "fid": "evaluators.fid:inception_distance",
-}
-
-# What every run is judged by; the others take minutes, or a file of the user's.
-DEFAULT = ("joint", "cross", "subsets", "diversity", "frechet", "frechet-cross")
-
-# What depends on the prior of z: what a fitted prior is judged by.
-OF_PRIOR = ("joint", "diversity", "frechet")
+EVALUATORS: Registry[type[Evaluator]] = Registry(
+    "evaluator",
+    "bench.evaluators",
+    {
+        "joint": "evaluators.coherence:JointCoherence",
+        "cross": "evaluators.coherence:CrossCoherence",
+        "subsets": "evaluators.subsets:SubsetCoherence",
+        "diversity": "evaluators.diversity:Diversity",
+        "frechet": "evaluators.frechet:FrechetJoint",
+        "frechet-cross": "evaluators.frechet:FrechetCross",
+        "probes": "evaluators.probes:LatentProbes",
+        "likelihood": "evaluators.likelihood:LogLikelihood",
+        "chains": "evaluators.chains:ChainCoherence",
+        "fid": "evaluators.fid:InceptionDistance",
+    },
+)
 
 
-def evaluator(name: str) -> Callable[[Context], dict[str, Measure]]:
-    """The function behind a registered name: context -> {metric: measure}. Raises KeyError for any other."""
-    module, _, attribute = EVALUATORS[name].partition(":")
-    function: Callable[[Context], dict[str, Measure]] = getattr(import_module(module), attribute)
-    return function
+def default_evaluators() -> list[str]:
+    """What every run is evaluated by, in the order of the registry."""
+    return [name for name in EVALUATORS if EVALUATORS.load(name).default]
+
+
+def prior_evaluators() -> list[str]:
+    """The default evaluators whose measures depend on the prior of z."""
+    return [name for name in default_evaluators() if "prior" in EVALUATORS.load(name).depends_on]

@@ -5,40 +5,46 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evaluators.base import Context, Measure, check_finite
-from evaluators.coherence import agreement, coherence_measure
+from evaluators.base import Evaluator, Measures, NoSettings, needs_labels
+from evaluators.coherence import coherence_measure, joint_agreement
+from evaluators.context import Context
 from methods.base import Latents
-from methods.priors import EnergyPrior
 
 PARTS, LONGER = 6, (2, 4, 8)  # snapshots within the T steps of the prior, and multiples of T after them
 
 
-def chain_coherence(context: Context) -> dict[str, Measure]:
-    """`joint_coherence_long`: joint coherence of the prior's chains after 8 times the steps that they are trained with.
+class ChainCoherence(Evaluator):
+    """Joint coherence and energy along the Langevin chains of an energy prior, to 8 times its steps."""
 
-    Where it differs from `joint_coherence`, what the model samples is not its energy's distribution but that of short
-    chains. Joint coherence, and mean and standard deviation of f(z), at all snapshots are in the details. Private
-    latents are drawn once for each chain. Empty for a prior that has no chains.
+    depends_on = frozenset({"prior", "decoder"})
 
-    Raises:
-        FloatingPointError: decoded images are not finite, as where long chains leave every region that they know.
-    """
-    prior = context.method.prior
-    if not isinstance(prior, EnergyPrior):
-        return {}
-    steps = snapshots(prior.config.steps)
-    steps += [factor * prior.config.steps for factor in LONGER]
-    labels, energies = _run(context, prior, steps)
-    coherence = [agreement(predicted, context.classes)[0] for predicted in labels]
-    details = {
-        "steps": steps,
-        "steps_trained": prior.config.steps,
-        "joint_coherence": coherence,
-        "energy": [f.mean().item() for f in energies],
-        "energy_std": [f.std().item() for f in energies],
-    }
-    protocol = f"prior, {LONGER[-1]} times the steps"
-    return {"joint_coherence_long": coherence_measure(context, coherence[-1], context.samples, protocol, **details)}
+    def applies(self, context: Context) -> str | None:
+        return needs_labels(context) or (None if context.method.prior.chain_steps else "the prior has no chains")
+
+    def __call__(self, context: Context, settings: NoSettings) -> Measures:
+        """`joint_coherence_long`: joint coherence of the chains after 8 times the steps that they are trained with.
+
+        Where it differs from `joint_coherence`, what the model samples is not its energy's distribution but that of
+        short chains. Joint coherence, and mean and standard deviation of f(z), at all snapshots are in the details.
+        Private latents are drawn once for each chain.
+
+        Raises:
+            FloatingPointError: decoded items are not finite, as where long chains leave every region that they know.
+        """
+        trained = context.method.prior.chain_steps
+        steps = snapshots(trained) + [factor * trained for factor in LONGER]
+        labels, energies = _run(context, steps)
+        attributes = dict(context.attributes)
+        coherence = [joint_agreement(predicted, attributes)[0] for predicted in labels]
+        details = {
+            "steps": steps,
+            "steps_trained": trained,
+            "joint_coherence": coherence,
+            "energy": [f.mean().item() for f in energies],
+            "energy_std": [f.std().item() for f in energies],
+        }
+        protocol = f"prior, {LONGER[-1]} times the steps"
+        return {"joint_coherence_long": coherence_measure(context, coherence[-1], context.samples, protocol, **details)}
 
 
 def snapshots(steps: int) -> list[int]:
@@ -47,19 +53,21 @@ def snapshots(steps: int) -> list[int]:
 
 
 @torch.no_grad()
-def _run(context: Context, prior: EnergyPrior, steps: list[int]) -> tuple[list[Tensor], list[Tensor]]:
-    """For each number of steps, predicted labels [M, N] and energies f(z) [N]."""
-    method, streams = context.method, context.streams("chains")
-    labels: list[list[Tensor]] = [[] for _ in steps]
+def _run(context: Context, steps: list[int]) -> tuple[list[dict[str, dict[str, Tensor]]], list[Tensor]]:
+    """For each number of steps, predicted labels {attribute: {modality: [N]}} and energies f(z) [N]."""
+    method, prior, streams = context.method, context.method.prior, context.streams("chains")
+    labels: list[list[dict[str, dict[str, Tensor]]]] = [[] for _ in steps]
     energies: list[list[Tensor]] = [[] for _ in steps]
     for start in range(0, context.samples, context.batch_size):
         n = min(context.batch_size, context.samples - start)
         private = None
         for k, z in enumerate(prior.chains(n, steps, streams)):
             private = method.with_private(z, streams).w if private is None else private
-            images = method.decode(Latents(z, private), context.modalities)
-            check_finite(images)
-            predicted = context.judge.classify(context.judge.features(images))
-            labels[k].append(torch.stack(list(predicted.values())))
-            energies[k].append(prior.f(z))
-    return [torch.cat(parts, 1) for parts in labels], [torch.cat(parts) for parts in energies]
+            items = context.generate(Latents(z, private), context.modalities)
+            labels[k].append(context.classifiers.classify(context.classifiers.features(items)))
+            energies[k].append(prior.energy(z))
+    joined = [
+        {a: {m: torch.cat([part[a][m] for part in parts]) for m in context.modalities} for a in context.attributes}
+        for parts in labels
+    ]
+    return joined, [torch.cat(parts) for parts in energies]

@@ -1,4 +1,7 @@
-"""Joint and cross coherence (Shi et al. 2019; the definitions of the MMVAE+ evaluation, Palumbo et al. 2023)."""
+"""Joint and cross coherence (Shi et al. 2019; the definitions of the MMVAE+ evaluation, Palumbo et al. 2023).
+
+Labels may be several attributes: a coherence is the mean over them, and those of each are in the details.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,73 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evaluators.base import Context, Measure, accuracy_measure, wilson
+from evaluators.base import (
+    Evaluator,
+    Labels,
+    Measure,
+    Measures,
+    NoSettings,
+    accuracy_measure,
+    hits,
+    mean,
+    needs_labels,
+    needs_several,
+    wilson,
+)
+from evaluators.context import Context
+
+
+class JointCoherence(Evaluator):
+    """Share of prior samples whose M decoded modalities all get the same label."""
+
+    default = True
+    depends_on = frozenset({"prior", "decoder", "posterior"})
+
+    def applies(self, context: Context) -> str | None:
+        return needs_labels(context)
+
+    def __call__(self, context: Context, settings: NoSettings) -> Measures:
+        """`joint_coherence` samples the model's prior, `joint_coherence_base` the base p0 alone (T = 0 Langevin steps;
+        the same distribution where the prior is no energy), and `joint_coherence_aggregate` the aggregate posterior:
+        z ~ q(z | X) of held-out tuples, with private latents from their prior. The last is what a prior gives that fits
+        the aggregate posterior perfectly; one that smooths it can pass it."""
+        return {
+            "joint_coherence": _joint(context, "prior", "prior"),
+            "joint_coherence_base": _joint(context, "base", "base"),
+            "joint_coherence_aggregate": _joint(context, "aggregate", "aggregate-posterior"),
+        }
+
+
+class CrossCoherence(Evaluator):
+    """Accuracy of the label of x_tgt decoded from one sample z ~ q(z | x_src), mean over the ordered pairs."""
+
+    default = True
+    depends_on = frozenset({"decoder", "posterior"})
+
+    def applies(self, context: Context) -> str | None:
+        return needs_several(context)
+
+    def __call__(self, context: Context, settings: NoSettings) -> Measures:
+        """The matrix in the details (rows: source, columns: target) has the self-accuracies on its diagonal."""
+        names, labels = context.modalities, context.labels()
+        context.predict_all([(source,) for source in names])
+        by_attribute = {
+            attribute: torch.tensor(
+                [
+                    [hits(context.predictions((source,)).labels[attribute][target], true) for target in names]
+                    for source in names
+                ],
+                dtype=torch.float64,
+            )
+            for attribute, true in labels.items()
+        }
+        matrix = torch.stack(list(by_attribute.values())).mean(0)
+        pairs = ~torch.eye(len(names), dtype=torch.bool)
+        details: dict[str, Any] = {"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()}
+        if len(by_attribute) > 1:
+            details["attributes"] = {name: m[pairs].mean().item() for name, m in by_attribute.items()}
+        measure = accuracy_measure(context, matrix[pairs].mean().item(), "pairs", **details)
+        return {"cross_coherence": replace(measure, ceiling=context.classifiers.mean_accuracy)}
 
 
 def agreement(predicted: Tensor, classes: int) -> tuple[float, float, list[int]]:
@@ -21,58 +90,48 @@ def agreement(predicted: Tensor, classes: int) -> tuple[float, float, list[int]]
     return coherent, -torch.special.xlogy(p, p).sum().item(), histogram.tolist()
 
 
-def _joint(context: Context, source: str, protocol: str) -> Measure:
-    predicted = torch.stack(list(context.judged(source).labels.values()))
-    value, entropy, histogram = agreement(predicted, context.classes)
-    details = {"entropy": entropy, "entropy_uniform": math.log(context.classes), "histogram": histogram}
-    return coherence_measure(context, value, predicted.shape[1], protocol, **details)
+def joint_agreement(labels: Labels, attributes: dict[str, int]) -> tuple[float, dict[str, Any]]:
+    """Joint coherence of predicted labels {attribute: {modality: [N]}}, mean over attributes, and details."""
+    found = {
+        name: agreement(torch.stack(list(by_modality.values())), attributes[name])
+        for name, by_modality in labels.items()
+    }
+    value = mean([coherent for coherent, _, _ in found.values()])
+    details: dict[str, Any] = {
+        "entropy": mean([entropy for _, entropy, _ in found.values()]),
+        "entropy_uniform": mean([math.log(attributes[name]) for name in found]),
+    }
+    if len(found) == 1:
+        ((_, _, details["histogram"]),) = found.values()
+    else:
+        details["attributes"] = {
+            name: {"coherence": coherent, "entropy": entropy, "histogram": histogram}
+            for name, (coherent, entropy, histogram) in found.items()
+        }
+    return value, details
 
 
 def coherence_measure(context: Context, value: float, n: int, protocol: str, **details: Any) -> Measure:
     """A joint coherence over n independent latents."""
     m = len(context.modalities)
     low, high = wilson(value, n)
+    accuracy = context.classifiers.mean_accuracy
     return Measure(
         value=value,
         protocol=protocol,
         n=n,
+        better="higher",
         low=low,
         high=high,
         interval="95 % Wilson, one model",
-        chance=context.classes ** (1 - m),
+        chance=mean([classes ** (1 - m) for classes in context.attributes.values()]),
         # Of independent errors; correlated errors can do better.
-        ceiling=context.judge.mean_accuracy**m,
+        ceiling=None if accuracy is None else accuracy**m,
         details=details,
     )
 
 
-def joint_coherence(context: Context) -> dict[str, Measure]:
-    """Share of prior samples whose M decoded modalities all get the same label.
-
-    `joint_coherence` samples the model's own prior, `joint_coherence_base` the base p0 alone (T = 0 Langevin steps;
-    the same distribution where the prior is no energy), and `joint_coherence_aggregate` the aggregate posterior:
-    z ~ q(z | X) of held-out tuples, with private latents from their prior. The last is the ceiling for any prior on
-    this model's decoders.
-    """
-    return {
-        "joint_coherence": _joint(context, "prior", "prior"),
-        "joint_coherence_base": _joint(context, "base", "base"),
-        "joint_coherence_aggregate": _joint(context, "aggregate", "aggregate-posterior"),
-    }
-
-
-def cross_coherence(context: Context) -> dict[str, Measure]:
-    """Accuracy of the label of x_tgt decoded from one sample z ~ q(z | x_src), averaged over the ordered pairs
-    src ≠ tgt. The matrix (rows: source, columns: target) has the self-accuracies on its diagonal."""
-    names, labels = context.modalities, context.labels[context.rows()]
-    context.judge_all([(source,) for source in names])
-    matrix = torch.tensor([hits(context.judged((source,)).labels, labels) for source in names], dtype=torch.float64)
-    value = matrix[~torch.eye(len(names), dtype=torch.bool)].mean().item()
-    details = {"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()}
-    measure = accuracy_measure(context, value, "pairs", **details)
-    return {"cross_coherence": replace(measure, ceiling=context.judge.mean_accuracy)}
-
-
-def hits(predicted: dict[str, Tensor], labels: Tensor) -> list[float]:
-    """Accuracy of each modality's predicted labels [N]."""
-    return [(guess == labels).double().mean().item() for guess in predicted.values()]
+def _joint(context: Context, source: str, protocol: str) -> Measure:
+    value, details = joint_agreement(context.predictions(source).labels, dict(context.attributes))
+    n = context.samples if source in ("prior", "base") else context.tuples
+    return coherence_measure(context, value, n, protocol, **details)

@@ -7,46 +7,72 @@ suite. Generated images are clamped to [0, 1] and rounded to 8 bits first, like 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from evaluators.base import Context, Measure, Source
+from evaluators.base import Evaluator, Measures
+from evaluators.context import Context, Source
 from evaluators.frechet import Moments, cross_measure, frechet, joint_measure
 
 
-def inception_distance(context: Context) -> dict[str, Measure]:
-    """`fid_joint` and `fid_cross`, defined like `fd_joint` and `fd_cross` but for their features.
+@dataclass(frozen=True)
+class FIDSettings:
+    """`inception`: the TorchScript file."""
 
-    Raises:
-        ValueError: the context has no Inception file, it cannot be loaded, or a modality is not an RGB image.
-    """
-    if context.inception is None:
-        raise ValueError("FID needs the weights of an Inception network: name a TorchScript file with --inception")
-    if wrong := [m.name for m in context.method.modalities.values() if m.shape[0] != 3 or len(m.shape) != 3]:
-        raise ValueError(f"FID is defined for RGB images, which {', '.join(wrong)} are not")
+    inception: str = ""
+
+
+class InceptionDistance(Evaluator):
+    """FID of prior samples and of cross generation, for RGB images, with an Inception network of the user's."""
+
+    depends_on = frozenset({"prior", "decoder", "posterior"})
+    Settings = FIDSettings
+
+    def applies(self, context: Context) -> str | None:
+        wrong = [m.name for m in context.method.modalities.values() if m.kind != "image" or m.shape[0] != 3]
+        return f"FID is defined for RGB images, which {', '.join(wrong)} are not" if wrong else None
+
+    def __call__(self, context: Context, settings: FIDSettings) -> Measures:
+        """`fid_joint` and `fid_cross`, defined like `fd_joint` and `fd_cross` but for their features.
+
+        Raises ValueError for a missing file, or one that cannot be loaded.
+        """
+        network = load_inception(settings.inception, context.device)
+
+        def moments(source: Source) -> dict[str, Moments]:
+            parts = [{name: _moments(network, x) for name, x in items.items()} for _, items in context.items([source])]
+            return {name: reduce(add, (part[name] for part in parts)) for name in parts[0]}
+
+        real, prior = moments("real"), moments("prior")
+        distances = {name: frechet(prior[name], real[name]) for name in real}
+        rows = []
+        for source in real:
+            generated = moments((source,))
+            rows.append([frechet(generated[target], real[target]) for target in real])
+        return {
+            "fid_joint": joint_measure(distances, context, "Inception features"),
+            "fid_cross": cross_measure(rows, context, "Inception features"),
+        }
+
+
+def load_inception(name: str, device: torch.device) -> torch.jit.ScriptModule:
+    """Raises ValueError for a missing file, or one that cannot be loaded."""
+    if not name or not Path(name).is_file():
+        raise ValueError(
+            f"fid needs a TorchScript Inception network, and evaluators.fid.inception={name!r} is no file: set it, or "
+            "take frechet and frechet-cross, which use the classifiers' features"
+        )
     try:
-        network = torch.jit.load(str(context.inception), map_location=context.labels.device).eval()
+        network: torch.jit.ScriptModule = torch.jit.load(name, map_location=device)
+        return network.eval()
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{context.inception} is no TorchScript file that can be loaded ({reason})") from error
-
-    def moments(source: Source) -> dict[str, Moments]:
-        parts = [{name: _moments(network, x) for name, x in images.items()} for _, images in context.images([source])]
-        return {name: reduce(add, (part[name] for part in parts)) for name in parts[0]}
-
-    real, prior = moments("real"), moments("prior")
-    distances = {name: frechet(prior[name], real[name]) for name in real}
-    rows = []
-    for source in real:
-        generated = moments((source,))
-        rows.append([frechet(generated[target], real[target]) for target in real])
-    return {
-        "fid_joint": joint_measure(distances, context, "Inception features"),
-        "fid_cross": cross_measure(rows, context, "Inception features"),
-    }
+        raise ValueError(f"{name} is no TorchScript file that can be loaded ({reason})") from error
 
 
 @torch.no_grad()

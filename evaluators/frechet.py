@@ -1,17 +1,19 @@
-"""Fréchet distance between generated and real images in the feature space of the modality classifiers.
+"""Fréchet distance between generated and real items in the feature space of the modality classifiers.
 
 It is not the FID, whose features are an Inception network's (`evaluators.fid`), and compares with it in no way: the
-features are those of the classifiers that judge coherence, 128 for each modality, and see digits more than photographs.
+features are those of the classifiers that measure coherence, 128 for each modality, which see labels and little else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from evaluators.base import Context, Measure
+from evaluators.base import Evaluator, Measure, Measures, NoSettings, needs_labels, needs_several
+from evaluators.context import Context
 
 
 @dataclass
@@ -54,33 +56,57 @@ def frechet(a: Moments, b: Moments) -> float:
     return max(0.0, float(distance))
 
 
-def frechet_joint(context: Context) -> dict[str, Measure]:
-    """`fd_joint`: samples of the prior against held-out images, mean over the modalities."""
-    real = {name: Moments.of(x) for name, x in context.judged("real").features.items()}
-    generated = context.judged("prior").features
-    distances = {name: frechet(Moments.of(generated[name]), real[name]) for name in real}
-    return {"fd_joint": joint_measure(distances, context, "classifier features")}
+class FrechetJoint(Evaluator):
+    """Fréchet distance of prior samples to held-out items in the classifiers' features."""
+
+    default = True
+    depends_on = frozenset({"prior", "decoder"})
+
+    def applies(self, context: Context) -> str | None:
+        return needs_labels(context) or _too_few(context)
+
+    def __call__(self, context: Context, settings: NoSettings) -> Measures:
+        """`fd_joint`: the mean over the modalities."""
+        real = {name: Moments.of(x) for name, x in context.predictions("real").features.items()}
+        generated = context.predictions("prior").features
+        distances = {name: frechet(Moments.of(generated[name]), real[name]) for name in real}
+        return {"fd_joint": joint_measure(distances, context, "classifier features")}
 
 
-def frechet_cross(context: Context) -> dict[str, Measure]:
-    """`fd_cross`: images decoded from z ~ q(z | x_src) against held-out images, mean over all pairs, src = tgt
-    included, as the published conditional FIDs have it; the mean without them is in the details."""
-    real = {name: Moments.of(x) for name, x in context.judged("real").features.items()}
-    generated = {source: context.judged((source,)).features for source in real}
-    rows = [[frechet(Moments.of(generated[s][t]), real[t]) for t in real] for s in real]
-    return {"fd_cross": cross_measure(rows, context, "classifier features")}
+class FrechetCross(Evaluator):
+    """Fréchet distance of items generated from one modality to held-out items in the classifiers' features."""
+
+    default = True
+    depends_on = frozenset({"decoder", "posterior"})
+
+    def applies(self, context: Context) -> str | None:
+        return needs_several(context) or _too_few(context)
+
+    def __call__(self, context: Context, settings: NoSettings) -> Measures:
+        """`fd_cross`: items decoded from z ~ q(z | x_src), mean over all pairs, src = tgt included, as the published
+        conditional FIDs have it; the mean without them is in the details."""
+        real = {name: Moments.of(x) for name, x in context.predictions("real").features.items()}
+        context.predict_all([(source,) for source in real])
+        generated = {source: context.predictions((source,)).features for source in real}
+        rows = [[frechet(Moments.of(generated[s][t]), real[t]) for t in real] for s in real]
+        return {"fd_cross": cross_measure(rows, context, "classifier features")}
+
+
+def _too_few(context: Context) -> str | None:
+    return None if min(context.samples, context.tuples) > 1 else "a covariance needs two samples and two tuples"
 
 
 def joint_measure(distances: dict[str, float], context: Context, features: str) -> Measure:
     """The mean over modalities of the distances of prior samples."""
     value = sum(distances.values()) / len(distances)
-    return Measure(value, f"prior, {features}", context.samples, details={"modalities": distances})
+    return Measure(value, f"prior, {features}", context.samples, "lower", details={"modalities": distances})
 
 
 def cross_measure(rows: list[list[float]], context: Context, features: str) -> Measure:
     """The mean over the distances of all pairs: rows are sources, columns targets."""
     matrix = torch.tensor(rows, dtype=torch.float64)
-    details = {"modalities": context.modalities, "matrix": rows}
+    details: dict[str, Any] = {"modalities": context.modalities, "matrix": rows}
     if len(rows) > 1:
         details["without_self"] = matrix[~torch.eye(len(rows), dtype=torch.bool)].mean().item()
-    return Measure(matrix.mean().item(), f"pairs and self, {features}", context.tuples, details=details)
+    protocol = f"pairs and self, {features}"
+    return Measure(matrix.mean().item(), protocol, context.tuples, "lower", details=details)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,43 +11,60 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from evaluators.base import Context, Measure, accuracy_measure
+from evaluators.base import Evaluator, Measure, Measures, NoSettings, accuracy_measure, mean, needs_labels
+from evaluators.context import Context, Tuples
 
 
-def latent_probes(context: Context) -> dict[str, Measure]:
-    """`probe_z` and, where there are private latents, `probe_w`: test accuracy of a logistic regression of the label
-    on one posterior sample z ~ q(z | x_m), or w_m ~ q(w_m | x_m), fitted on the training split, mean over m.
+class LatentProbes(Evaluator):
+    """Test accuracy of a logistic regression of the label on z, and on the private w, mean over modalities."""
 
-    Good private latents do not know the class: high on z, at chance on w.
-    """
-    rows = context.rows()
-    train = _latents(context, context.train, torch.arange(len(context.train_labels), device=rows.device), "probe train")
-    test = _latents(context, context.test, rows, "probe test")
-    targets = context.train_labels.cpu().numpy(), context.labels[rows].cpu().numpy()
-    accuracies: dict[str, dict[str, float]] = {}
-    for (kind, name), x in train.items():
-        # Standardised, so that the solver meets latents of any scale alike.
-        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(x, targets[0])
-        accuracies.setdefault(kind, {})[name] = float(probe.score(test[kind, name], targets[1]))
-    return {f"probe_{kind}": _measure(context, values) for kind, values in accuracies.items()}
+    depends_on = frozenset({"posterior"})
+
+    def applies(self, context: Context) -> str | None:
+        return needs_labels(context)
+
+    def __call__(self, context: Context, settings: NoSettings) -> Measures:
+        """`probe_z` and, where there are private latents, `probe_w`: on one posterior sample z ~ q(z | x_m), or
+        w_m ~ q(w_m | x_m), fitted on the training split; mean over m and attributes.
+
+        Good private latents do not know the class: high on z, at chance on w.
+        """
+        rows = context.rows()
+        train = _latents(context, context.train, torch.arange(len(context.train), device=rows.device), "probe train")
+        test = _latents(context, context.test, rows, "probe test")
+        accuracies: dict[str, dict[str, float]] = {}
+        for (kind, name), x in train.items():
+            scores = [
+                _score((x, context.train.labels[a]), (test[kind, name], context.test.labels[a][rows]))
+                for a in context.attributes
+            ]
+            accuracies.setdefault(kind, {})[name] = mean(scores)
+        return {f"probe_{kind}": _measure(context, kind, values) for kind, values in accuracies.items()}
 
 
-def _measure(context: Context, accuracy: dict[str, float]) -> Measure:
-    value = sum(accuracy.values()) / len(accuracy)
-    details = {"modalities": accuracy, "training_tuples": len(context.train_labels)}
-    return accuracy_measure(context, value, "logistic regression on samples", **details)
+def _score(train: tuple[np.ndarray, Tensor], test: tuple[np.ndarray, Tensor]) -> float:
+    """Accuracy on `test` of a probe fitted on `train`, each latents [N, D] and labels [N], −1 where not known."""
+    (x, y), (x_test, y_test) = [(latents, labels.cpu().numpy()) for latents, labels in (train, test)]
+    # Standardised, so that the solver meets latents of any scale alike.
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(x[y >= 0], y[y >= 0])
+    return float(probe.score(x_test[y_test >= 0], y_test[y_test >= 0]))
+
+
+def _measure(context: Context, kind: str, accuracy: dict[str, float]) -> Measure:
+    details = {"modalities": accuracy, "training_tuples": len(context.train)}
+    measure = accuracy_measure(context, mean(list(accuracy.values())), "logistic regression on samples", **details)
+    return replace(measure, better="higher" if kind == "z" else "lower")
 
 
 @torch.no_grad()
-def _latents(
-    context: Context, items: Mapping[str, Tensor], rows: Tensor, purpose: str
-) -> dict[tuple[str, str], np.ndarray]:
+def _latents(context: Context, tuples: Tuples, rows: Tensor, purpose: str) -> dict[tuple[str, str], np.ndarray]:
     """{("z" or "w", modality): samples [N, D]}, each modality encoded alone."""
     samples: dict[tuple[str, str], list[Tensor]] = {}
     streams = context.streams(purpose)
     for part in rows.split(context.batch_size):
+        batch = tuples.batch(part)
         for name in context.modalities:
-            latents = context.method.infer({name: items[name][part].float() / 255}, [name], streams)
+            latents = context.method.infer({name: batch[name]}, [name], streams)
             samples.setdefault(("z", name), []).append(latents.z)
             if name in latents.w:
                 samples.setdefault(("w", name), []).append(latents.w[name])

@@ -1,35 +1,44 @@
-"""The methods, one paper a file. `METHODS` is the registry: name on the command line -> where the class is."""
+"""The science: methods, one paper a file, and priors. The registries say where each name's class is."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from methods.registry import Registry
 
 if TYPE_CHECKING:
     from methods.base import Method
-    from methods.fitted import FittedPrior
+    from methods.priors.base import FitConfig, Prior, PriorConfig
 
-# Strings, so that listing names does not import torch. `--methods all` runs them in this order: those that take longest
-# come first, so that the cores or jobs that share the work end together.
-METHODS: dict[str, str] = {
-    "ebm-generalized": "methods.ebm:EBMGeneralized",
-    "ebm-base": "methods.ebm:EBMBase",
-    "mmvaeplus": "methods.mmvaeplus:MMVAEPlus",
-    "mvae": "methods.mvae:MVAE",
-    "mmvae": "methods.mmvae:MMVAE",
-    "mmjsd": "methods.mmjsd:MMJSD",
-    "mopoe": "methods.mopoe:MoPoE",
-    "mvtcae": "methods.mvtcae:MVTCAE",
-    "moe-elbo": "methods.moe_elbo:MoEELBO",
-}
+# `--methods all` runs them in this order: those that take longest come first, so that the cores or jobs that share the
+# work end together.
+METHODS: Registry[type[Method]] = Registry(
+    "method",
+    "bench.methods",
+    {
+        "ebm-generalized": "methods.ebm:EBMGeneralized",
+        "ebm-base": "methods.ebm:EBMBase",
+        "mmvaeplus": "methods.mmvaeplus:MMVAEPlus",
+        "mvae": "methods.mvae:MVAE",
+        "mmvae": "methods.mmvae:MMVAE",
+        "mmjsd": "methods.mmjsd:MMJSD",
+        "mopoe": "methods.mopoe:MoPoE",
+        "mvtcae": "methods.mvtcae:MVTCAE",
+        "moe-elbo": "methods.moe_elbo:MoEELBO",
+    },
+)
 
-# Priors that can be fitted to a trained model (`methods.fitted`).
-FITTED_PRIORS: dict[str, str] = {
-    "gmm": "methods.fitted:MixturePrior",
-    "gmm-50": "methods.fitted:WideMixturePrior",
-    "ebm": "methods.fitted:TwoStageEnergyPrior",
-    "flow": "methods.fitted:FlowPrior",
-}
+PRIORS: Registry[type[Prior]] = Registry(
+    "prior",
+    "bench.priors",
+    {
+        "laplace": "methods.priors.factorised:LaplacePrior",
+        "normal": "methods.priors.factorised:NormalPrior",
+        "energy": "methods.priors.energy:EnergyPrior",
+        "mixture": "methods.priors.mixture:MixturePrior",
+        "flow": "methods.priors.flow:FlowPrior",
+    },
+)
 
 # What `--methods all` leaves out: no row of the poster's table.
 EXTRA = ("moe-elbo",)
@@ -37,16 +46,19 @@ EXTRA = ("moe-elbo",)
 
 def method_class(name: str) -> type[Method]:
     """The class behind a registered name. Raises KeyError for any other."""
-    cls: type[Method] = _load(METHODS[name])
-    return cls
+    return METHODS.load(name)
 
 
-def fitted_prior_class(name: str) -> type[FittedPrior]:
-    """The class behind a registered fitted prior. Raises KeyError for any other name."""
-    cls: type[FittedPrior] = _load(FITTED_PRIORS[name])
-    return cls
+def prior_config_class(name: str) -> type[PriorConfig] | None:
+    """Settings of the named prior in its trained role; None where it has none. Raises KeyError for another name."""
+    return PRIORS.load(name).Config
 
 
-def _load(target: str) -> Any:
-    module, _, attribute = target.partition(":")
-    return getattr(import_module(module), attribute)
+def prior_fit_class(name: str) -> type[FitConfig] | None:
+    """Settings of the named prior in its fitted role; None where it has none. Raises KeyError for another name."""
+    return PRIORS.load(name).FitConfig
+
+
+def fitted_priors() -> list[str]:
+    """The names of the priors that can be fitted to a trained model."""
+    return [name for name in PRIORS if prior_fit_class(name)]

@@ -6,28 +6,27 @@ from dataclasses import dataclass, field
 
 from methods.mmvae import MMVAE, MMVAEConfig
 from methods.mmvaeplus import MMVAEPlus, MMVAEPlusConfig
-from methods.priors import EnergyPrior, EnergyPriorConfig
+from methods.priors.base import PriorConfig
+from methods.priors.energy import EnergyPriorConfig
 
 
 @dataclass(frozen=True)
 class EBMBaseConfig(MMVAEConfig):
-    prior: EnergyPriorConfig = field(default_factory=EnergyPriorConfig)
+    prior: PriorConfig = field(default_factory=EnergyPriorConfig)
 
 
 class EBMBase(MMVAE):
-    """p(X, z) = p_α(z) Π_m p(x_m | z): MMVAE with another prior."""
+    """EBM base: p(X, z) = p_α(z) Π_m p(x_m | z), which is MMVAE with `prior: energy`."""
 
     Config = EBMBaseConfig
-    Prior = EnergyPrior
 
 
 @dataclass(frozen=True)
 class EBMGeneralizedConfig(MMVAEPlusConfig):
-    prior: EnergyPriorConfig = field(default_factory=EnergyPriorConfig)
+    prior: PriorConfig = field(default_factory=EnergyPriorConfig)
 
 
 class EBMGeneralized(MMVAEPlus):
-    """p(X, z, W) = p_α(z) Π_m p0(w_m) p(x_m | z, w_m): MMVAE+ with another prior."""
+    """EBM generalized: p(X, z, W) = p_α(z) Π_m p0(w_m) p(x_m | z, w_m), which is MMVAE+ with `prior: energy`."""
 
     Config = EBMGeneralizedConfig
-    Prior = EnergyPrior

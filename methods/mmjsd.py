@@ -9,16 +9,21 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from methods.base import Batch, Latents, Streams, Terms
+from methods.base import Batch, Latents, Streams, Terms, require
 from methods.distributions import Normal, kl_normal
+from methods.gaussian import GaussianConfig, GaussianMethod
 from methods.posteriors import append, one_expert_per_row, product, random_expert, select
-from methods.shared import GaussianConfig, GaussianMethod
 
 
 @dataclass(frozen=True)
 class MMJSDConfig(GaussianConfig):
     sample_prior: bool = False  # rows reconstructed from the prior component too: the MoPoE and MVTCAE releases do
     conditioning: Literal["mixture", "dynamic-prior"] = "mixture"  # on several inputs: MoPoE's, or MVTCAE's release
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        normal = self.prior.name == "normal"
+        require(prior=(self.prior.name, normal, "normal: mmJSD's dynamic prior is a product of Gaussians"))
 
 
 class MMJSD(GaussianMethod):
@@ -33,8 +38,8 @@ class MMJSD(GaussianMethod):
 
     def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
         """−Σ_m log p(x_m | z) + β Σ_k π KL(q_k || p_f),  z from one component per row, in equal shares."""
-        q = self.gaussians(batch, list(self.modalities))
-        components = append(q, self.p())  # [M + 1, B, D]
+        q = self.experts(batch, list(self.modalities))
+        components = append(q, self.p0())  # [M + 1, B, D]
         sampled = components if self.config.sample_prior else q
         index = one_expert_per_row(len(sampled.loc), q.loc.shape[1], streams.noise)
         z = select(sampled, index).rsample(streams.noise)  # [1, B, D]
@@ -46,8 +51,8 @@ class MMJSD(GaussianMethod):
     def infer(self, batch: Batch, given: Sequence[str], streams: Streams) -> Latents:
         """z from the mixture of the experts in `given`, or from their dynamic prior; one input: its expert."""
         self.check_given(given)
-        q = self.gaussians(batch, given)
+        q = self.experts(batch, given)
         if self.config.conditioning == "dynamic-prior" and len(given) > 1:
-            return Latents(self.dynamic_prior(append(q, self.p())).rsample(streams.noise).squeeze(0))
+            return Latents(self.dynamic_prior(append(q, self.p0())).rsample(streams.noise).squeeze(0))
         index = random_expert(len(given), q.loc.shape[1], streams.noise)
         return Latents(select(q, index).rsample(streams.noise).squeeze(0))

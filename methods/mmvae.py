@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from methods.base import Batch, Latents, Streams, Terms, ramp, require
-from methods.networks import NetworkName
+from methods.base import Batch, Latents, Method, Streams, Terms, ramp, require
+from methods.distributions import Distribution
+from methods.modality import Modality
+from methods.networks import NetworkChoice
 from methods.objectives import dreg, iwae
-from methods.posteriors import ExpertName, every_expert, mixture_log_prob, one_expert_per_row, random_expert, select
-from methods.priors import FactorisedPriorConfig
-from methods.shared import SharedLatentMethod
+from methods.posteriors import (
+    EXPERTS,
+    ExpertName,
+    every_expert,
+    mixture_log_prob,
+    one_expert_per_row,
+    random_expert,
+    sample_mixture,
+    select,
+    stack,
+)
+from methods.priors import make_prior
+from methods.priors.base import PriorConfig
+from methods.priors.factorised import LaplacePriorConfig
 
 
 @dataclass(frozen=True)
 class MMVAEConfig:
-    network: NetworkName = "resnet"
+    network: NetworkChoice = field(default_factory=lambda: NetworkChoice("resnet", "resnet"))
     latent_dim: int = 64  # D
     posterior: ExpertName = "laplace-softmax"
-    prior: FactorisedPriorConfig = field(default_factory=FactorisedPriorConfig)
+    prior: PriorConfig = field(default_factory=LaplacePriorConfig)
     beta: float = 1.0
     beta_warmup: float = 0.0  # share of the training over which beta grows from 0
     samples: int = 1  # K
@@ -37,10 +50,20 @@ class MMVAEConfig:
         )
 
 
-class MMVAE(SharedLatentMethod):
+class MMVAE(Method):
     """p(X, z) = p(z) Π_m p(x_m | z);  q(z | X) = 1/M Σ_m q_m(z | x_m)."""
 
     Config: ClassVar[type] = MMVAEConfig
+
+    def __init__(self, config: Any, modalities: Sequence[Modality]) -> None:
+        super().__init__(config, modalities)
+        self.make_networks(config.latent_dim)
+        self.prior = make_prior(config.prior, config.latent_dim)
+
+    def experts(self, batch: Batch, given: Sequence[str]) -> Distribution:
+        """q_m(z | x_m) for each m in `given`, stacked: parameters [|S|, B, D]."""
+        make = EXPERTS[self.config.posterior]
+        return stack([make(*self.encode(m, batch[m])) for m in given])
 
     def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
         c, rows = self.config, len(next(iter(batch.values())))
@@ -61,6 +84,10 @@ class MMVAE(SharedLatentMethod):
         prior_loss, prior_terms = self.prior.loss(z.detach().flatten(0, -2), streams, progress)
         terms = {"elbo": elbo, "log_likelihood": log_px.mean(), "kl": (log_qz - log_pz).mean(), **prior_terms}
         return -elbo + prior_loss, {name: term.detach() for name, term in terms.items()}
+
+    def propose(self, batch: Batch, samples: int, streams: Streams) -> tuple[Latents, Tensor]:
+        z, log_qz = sample_mixture(self.experts(batch, list(self.modalities)), samples, streams.noise)
+        return Latents(z.flatten(0, 1)), log_qz
 
     def infer(self, batch: Batch, given: Sequence[str], streams: Streams) -> Latents:
         """z ~ 1/|S| Σ_{m in S} q_m(z | x_m): one expert of S per row."""

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods.base import Batch, Latents, Method, Modality, Streams, Terms, ramp, require
+from methods.base import Batch, Latents, Method, Streams, Terms, ramp, require
 from methods.distributions import Distribution, Laplace
 from methods.mmvae import MMVAEConfig
-from methods.networks import NETWORKS
+from methods.modality import Modality
 from methods.objectives import dreg, iwae
 from methods.posteriors import (
     EXPERTS,
@@ -24,42 +24,46 @@ from methods.posteriors import (
     select,
     stack,
 )
-from methods.priors import FactorisedPrior, FactorisedPriorConfig
+from methods.priors import make_prior
+from methods.priors.base import PriorConfig
+from methods.priors.factorised import LaplacePriorConfig
+
+PLAIN = ("laplace", "normal")  # priors that a private latent may have
 
 
 @dataclass(frozen=True)
 class MMVAEPlusConfig(MMVAEConfig):
     latent_dim: int = 32  # D, shared
     private_dim: int = 32  # D_w, per modality
-    private_prior: FactorisedPriorConfig = field(default_factory=FactorisedPriorConfig)
+    private_prior: PriorConfig = field(default_factory=LaplacePriorConfig)
     beta: float = 2.5  # the 2024 release's script; the 2023 release had 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(private_dim=(self.private_dim, self.private_dim >= 0, "≥ 0"))
+        require(
+            private_dim=(self.private_dim, self.private_dim >= 0, "≥ 0"),
+            private_prior=(self.private_prior.name, self.private_prior.name in PLAIN, f"one of {', '.join(PLAIN)}"),
+        )
 
 
 class MMVAEPlus(Method):
     """p(X, z, W) = p(z) Π_m p(w_m) p(x_m | z, w_m);  q(z | X) = 1/M Σ_m q_m(z | x_m),  q_m(w_m | x_m)."""
 
     Config: ClassVar[type] = MMVAEPlusConfig
-    Prior: ClassVar[type] = FactorisedPrior
 
     def __init__(self, config: Any, modalities: Sequence[Modality]) -> None:
         super().__init__(config, modalities)
         z_dim, w_dim = config.latent_dim, config.private_dim
-        nets = {m.name: NETWORKS[m.kind][config.network] for m in modalities}
-        self.encoders = nn.ModuleDict({m.name: nets[m.name].encoder(m.shape, w_dim, z_dim) for m in modalities})
-        self.decoders = nn.ModuleDict({m.name: nets[m.name].decoder(m.shape, w_dim + z_dim) for m in modalities})
-        self.prior = self.Prior(config.prior, z_dim)
-        self.private_prior = FactorisedPrior(config.private_prior, w_dim)
+        self.make_networks(z_dim, w_dim)
+        self.prior = make_prior(config.prior, z_dim)
+        self.private_prior = make_prior(config.private_prior, w_dim)
         # r_n(w_n), the auxiliary prior behind cross-reconstruction: location 0, learned scale.
         self.r_scale = nn.ParameterDict({m.name: nn.Parameter(torch.zeros(w_dim)) for m in modalities})
 
     def experts(self, batch: Batch, m: str) -> tuple[Distribution, Distribution]:
         """q_m(w_m | x_m) and q_m(z | x_m), parameters [B, D_w] and [B, D]."""
         dims = [self.config.private_dim, self.config.latent_dim]
-        (w_loc, z_loc), (w_raw, z_raw) = (h.float().split(dims, -1) for h in self.encoders[m](batch[m]))
+        (w_loc, z_loc), (w_raw, z_raw) = (h.split(dims, -1) for h in self.encode(m, batch[m]))
         make = EXPERTS[self.config.posterior]
         return make(w_loc, w_raw), make(z_loc, z_raw)
 
@@ -87,7 +91,7 @@ class MMVAEPlus(Method):
             w = q_w[n].rsample(streams.noise, z.shape[:2])  # w_n ~ q_n(w_n | x_n)
             w_tilde = self.r(name).rsample(streams.noise, z.shape[:-1])  # w~_n ~ r_n, for every other expert
             u = torch.cat([torch.where(own[..., None], w, w_tilde), z], -1)
-            x_hat = self.decoders[name](u.flatten(0, -2)).unflatten(0, z.shape[:-1])
+            x_hat = self.apply_decoder(name, u.flatten(0, -2)).unflatten(0, z.shape[:-1])
             log_px = log_px + modality.log_likelihood(batch[name], x_hat)
             # Only w_m enters the densities: r_n has no term of its own.
             log_pw = log_pw + own * self.private_prior.log_prob(w)
@@ -128,14 +132,3 @@ class MMVAEPlus(Method):
         latents = self.with_private(select(q, index).rsample(streams.noise).squeeze(0), streams)
         latents.w.update({m: q_m.rsample(streams.noise) for m, q_m in zip(given, q_w)})
         return latents
-
-    def decode(self, latents: Latents, modalities: Sequence[str]) -> dict[str, Tensor]:
-        return {m: self.decoders[m](torch.cat([latents.w[m], latents.z], -1)) for m in modalities}
-
-    @property
-    def settled(self) -> float:
-        return float(max(self.config.beta_warmup, self.config.prior.settled))
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        networks = [*self.encoders.parameters(), *self.decoders.parameters(), *self.r_scale.parameters()]
-        return [{"params": networks, "name": "networks"}, *self.prior.parameter_groups()]

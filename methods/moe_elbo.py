@@ -11,9 +11,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from methods.base import Batch, Latents, Streams, Terms
-from methods.distributions import kl_normal
+from methods.gaussian import GaussianConfig, GaussianMethod
 from methods.posteriors import one_expert_per_row, random_expert, select
-from methods.shared import GaussianConfig, GaussianMethod
 
 
 class MoEELBO(GaussianMethod):
@@ -23,16 +22,19 @@ class MoEELBO(GaussianMethod):
 
     def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
         """−Σ_m log p(x_m | z) + β/M Σ_m KL(q_m || p),  z from one expert per row, in equal shares."""
-        q = self.gaussians(batch, list(self.modalities))
+        q = self.experts(batch, list(self.modalities))
         index = one_expert_per_row(len(self.modalities), q.loc.shape[1], streams.noise)
-        log_px = self.log_likelihood(batch, select(q, index).rsample(streams.noise)).mean()
-        kl = kl_normal(q, self.p()).mean()
+        z = select(q, index).rsample(streams.noise)  # [1, B, D]
+        log_px = self.log_likelihood(batch, z).mean()
+        kl = self.divergence(q, streams, progress).mean()
         elbo = log_px - self.beta(progress) * kl
-        return -elbo, {"elbo": elbo.detach(), "log_likelihood": log_px.detach(), "kl": kl.detach()}
+        prior_loss, prior_terms = self.prior.loss(z.detach().flatten(0, -2), streams, progress)
+        terms = {"elbo": elbo, "log_likelihood": log_px, "kl": kl, **prior_terms}
+        return -elbo + prior_loss, {name: term.detach() for name, term in terms.items()}
 
     def infer(self, batch: Batch, given: Sequence[str], streams: Streams) -> Latents:
         """z from the mixture of the experts in `given`: one expert per row."""
         self.check_given(given)
-        q = self.gaussians(batch, given)
+        q = self.experts(batch, given)
         index = random_expert(len(given), q.loc.shape[1], streams.noise)
         return Latents(select(q, index).rsample(streams.noise).squeeze(0))

@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from methods.base import Batch, Latents, Modality, Streams, Terms
-from methods.distributions import Normal, kl_normal
+from methods.base import Batch, Latents, Streams, Terms
+from methods.distributions import Normal
+from methods.gaussian import GaussianMethod, PriorExpertConfig
+from methods.modality import Modality
 from methods.posteriors import append, one_expert_per_row, power_set, product, select
-from methods.shared import GaussianConfig, GaussianMethod
 
 
 @dataclass(frozen=True)
-class MoPoEConfig(GaussianConfig):
+class MoPoEConfig(PriorExpertConfig):
     prior_expert_full: bool = True  # the release adds the prior expert to the full set, and to no other
 
 
@@ -34,11 +35,11 @@ class MoPoE(GaussianMethod):
         """q_S of the experts q [M', B, D] for each row S of the mask [C', M']: [C', B, D]."""
         full = subsets.sum(1, keepdim=True) == len(self.modalities)
         prior = full.float() * float(self.config.prior_expert_full)
-        return product(append(q, self.p()), torch.cat([subsets, prior], 1))
+        return product(append(q, self.p0()), torch.cat([subsets, prior], 1))
 
     def components(self, batch: Batch) -> Normal:
         """The products q_S of all C subsets: [C, B, D]."""
-        return self.posterior(self.gaussians(batch, list(self.modalities)), self.subsets)
+        return self.posterior(self.experts(batch, list(self.modalities)), self.subsets)
 
     def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
         """−Σ_m log p(x_m | z) + β/C Σ_S KL(q_S || p), z from one subset's product per row, in equal shares."""
@@ -46,13 +47,15 @@ class MoPoE(GaussianMethod):
         index = one_expert_per_row(len(self.subsets), q_s.loc.shape[1], streams.noise)
         z = select(q_s, index).rsample(streams.noise)  # [1, B, D]
         log_px = self.log_likelihood(batch, z).mean()
-        kl = kl_normal(q_s, self.p()).mean()
+        kl = self.divergence(q_s, streams, progress).mean()
         elbo = log_px - self.beta(progress) * kl
-        return -elbo, {"elbo": elbo.detach(), "log_likelihood": log_px.detach(), "kl": kl.detach()}
+        prior_loss, prior_terms = self.prior.loss(z.detach().flatten(0, -2), streams, progress)
+        terms = {"elbo": elbo, "log_likelihood": log_px, "kl": kl, **prior_terms}
+        return -elbo + prior_loss, {name: term.detach() for name, term in terms.items()}
 
     def infer(self, batch: Batch, given: Sequence[str], streams: Streams) -> Latents:
         """z ~ q_S for S = `given`: the product of exactly these experts."""
         self.check_given(given)
-        q = self.gaussians(batch, given)
+        q = self.experts(batch, given)
         q_s = self.posterior(q, torch.ones(1, len(given), device=q.loc.device))
         return Latents(q_s.rsample(streams.noise).squeeze(0))

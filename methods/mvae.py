@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from methods.base import Batch, Latents, Modality, Streams, Terms, require
-from methods.distributions import Normal, kl_normal
+from methods.base import Batch, Latents, Streams, Terms, require
+from methods.distributions import Normal
+from methods.gaussian import GaussianMethod, PriorExpertConfig
+from methods.modality import Modality
 from methods.posteriors import append, product
-from methods.shared import GaussianConfig, GaussianMethod
 
 
 @dataclass(frozen=True)
-class MVAEConfig(GaussianConfig):
+class MVAEConfig(PriorExpertConfig):
     prior_expert_singletons: bool = True  # as in the original and the MoPoE release; the MVTCAE release leaves it out
     random_subsets: int = 0  # the original's k further subsets a step; none on PolyMNIST
 
@@ -26,7 +27,7 @@ class MVAEConfig(GaussianConfig):
 
 
 class MVAE(GaussianMethod):
-    """q_S(z) ∝ p(z) Π_{m in S} q_m(z | x_m): a product of experts for every subset S of the modalities."""
+    """q_S(z) ∝ p0(z) Π_{m in S} q_m(z | x_m): a product of experts for every subset S of the modalities."""
 
     Config: ClassVar[type] = MVAEConfig
 
@@ -53,33 +54,35 @@ class MVAE(GaussianMethod):
         prior = torch.ones_like(subsets[:, :1])
         if not self.config.prior_expert_singletons:
             prior = (subsets.sum(1, keepdim=True) > 1).float()
-        return product(append(q, self.p()), torch.cat([subsets, prior], 1))
+        return product(append(q, self.p0()), torch.cat([subsets, prior], 1))
 
     def components(self, batch: Batch) -> Normal:
         """One component, the product for S = all modalities: [1, B, D]."""
-        q = self.gaussians(batch, list(self.modalities))
+        q = self.experts(batch, list(self.modalities))
         return self.posterior(q, torch.ones(1, len(q.loc), device=q.loc.device))
 
     def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
         """Σ_S E(S) with E(S) = −Σ_{m in S} log p(x_m | z_S) + β KL(q_S || p), z_S ~ q_S."""
-        q = self.gaussians(batch, list(self.modalities))
+        q = self.experts(batch, list(self.modalities))
         subsets = self.subsets(streams, q.loc.device)
         q_s = self.posterior(q, subsets)
         z = q_s.rsample(streams.noise)  # [C, B, D]
-        kl = kl_normal(q_s, self.p())  # [C, B]
+        kl = self.divergence(q_s, streams, progress)  # [C, B]
         log_px = torch.zeros_like(kl)
         for n, (name, modality) in enumerate(self.modalities.items()):
             # Only subsets that hold x_n reconstruct it.
             inside = subsets[:, n].nonzero().squeeze(1) if self.config.random_subsets else self.inside[n]
-            x_hat = self.decode(Latents(z[inside].flatten(0, 1)), [name])[name].unflatten(0, (len(inside), -1))
+            x_hat = self.apply_decoder(name, z[inside].flatten(0, 1)).unflatten(0, (len(inside), -1))
             log_px = log_px.index_add(0, inside, modality.log_likelihood(batch[name], x_hat))
         elbo = (log_px - self.beta(progress) * kl).mean(1)  # −E(S): [C]
         terms = {"elbo": elbo[0], "log_likelihood": log_px[0].mean(), "kl": kl[0].mean(), "elbo_parts": elbo[1:].mean()}
-        return -elbo.sum(), {name: term.detach() for name, term in terms.items()}
+        prior_loss, prior_terms = self.prior.loss(z[0].detach(), streams, progress)
+        terms |= prior_terms
+        return -elbo.sum() + prior_loss, {name: term.detach() for name, term in terms.items()}
 
     def infer(self, batch: Batch, given: Sequence[str], streams: Streams) -> Latents:
         """z ~ q_S for S = `given`."""
         self.check_given(given)
-        q = self.gaussians(batch, given)
+        q = self.experts(batch, given)
         q_s = self.posterior(q, torch.ones(1, len(given), device=q.loc.device))
         return Latents(q_s.rsample(streams.noise).squeeze(0))

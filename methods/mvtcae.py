@@ -11,8 +11,8 @@ from torch import Tensor
 
 from methods.base import Batch, Latents, Streams, Terms, require
 from methods.distributions import Normal, kl_normal
+from methods.gaussian import GaussianConfig, GaussianMethod
 from methods.posteriors import product
-from methods.shared import GaussianConfig, GaussianMethod
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,23 @@ class MVTCAE(GaussianMethod):
 
     def components(self, batch: Batch) -> Normal:
         """One component, the product of all the experts: [1, B, D]."""
-        return self.posterior(self.gaussians(batch, list(self.modalities)))
+        return self.posterior(self.experts(batch, list(self.modalities)))
 
     def loss(self, batch: Batch, streams: Streams, progress: float = 1.0) -> tuple[Tensor, Terms]:
         """−(M − α)/M Σ_m log p(x_m | z) + β [ α/M Σ_m KL(q || q_m) + (1 − α) KL(q || p) ],  z ~ q(z | X)."""
         alpha, m = self.config.alpha, len(self.modalities)
-        q_m = self.gaussians(batch, list(self.modalities))
+        q_m = self.experts(batch, list(self.modalities))
         q = self.posterior(q_m)
-        log_px = self.log_likelihood(batch, q.rsample(streams.noise)).mean()
-        kl, kl_experts = kl_normal(q, self.p()).mean(), kl_normal(q, q_m).sum(0).mean()
+        z = q.rsample(streams.noise)  # [1, B, D]
+        log_px = self.log_likelihood(batch, z).mean()
+        kl, kl_experts = self.divergence(q, streams, progress).mean(), kl_normal(q, q_m).sum(0).mean()
         bottleneck = alpha / m * kl_experts + (1 - alpha) * kl
         loss = -(m - alpha) / m * log_px + self.beta(progress) * bottleneck
-        terms = {"elbo": log_px - kl, "log_likelihood": log_px, "kl": kl, "kl_experts": kl_experts}
-        return loss, {name: term.detach() for name, term in terms.items()}
+        prior_loss, prior_terms = self.prior.loss(z.detach().flatten(0, -2), streams, progress)
+        terms = {"elbo": log_px - kl, "log_likelihood": log_px, "kl": kl, "kl_experts": kl_experts, **prior_terms}
+        return loss + prior_loss, {name: term.detach() for name, term in terms.items()}
 
     def infer(self, batch: Batch, given: Sequence[str], streams: Streams) -> Latents:
         """z ~ the product of the experts in `given`."""
         self.check_given(given)
-        return Latents(self.posterior(self.gaussians(batch, given)).rsample(streams.noise).squeeze(0))
+        return Latents(self.posterior(self.experts(batch, given)).rsample(streams.noise).squeeze(0))

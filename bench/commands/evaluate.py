@@ -1,8 +1,10 @@
-"""`bench evaluate`: judge finished runs by further measures or under other priors, without retraining."""
+"""`bench evaluate`: further measures of finished runs, and other priors for them, without retraining."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,71 +12,94 @@ from bench.commands import Subparsers
 from bench.commands.arguments import choose_device, parse_evaluators, parse_priors
 from bench.commands.options import add_data_root_option, add_device_option
 from bench.commands.report import make_report
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from evaluators import EVALUATORS
-from methods import FITTED_PRIORS
+from methods import PRIORS
 
 if TYPE_CHECKING:
-    from bench.runner import Run
+    from bench.evaluation.finished import Task
+    from bench.execution.progress import Display
+    from bench.runs.run import Run
 
 EXAMPLES = """examples:
   bench evaluate results --prior all
   bench evaluate results --evaluators probes,likelihood
-  bench evaluate results/runs/polymnist/mmvae --evaluators fid --inception inception-2015-12-05.pt"""
+  bench evaluate results --prior mixture --set priors.mixture.components=50
+  bench evaluate results/runs/polymnist/mmvae --evaluators fid --set evaluators.fid.inception=inception-2015-12-05.pt"""
 
 
 def add(commands: Subparsers) -> None:
     evaluate = commands.add_parser(
         "evaluate",
-        help="judge finished runs by further measures or under other priors, without retraining",
+        help="further measures of finished runs, and other priors for them, without retraining",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     evaluate.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories, or folders of them")
     evaluate.add_argument("--evaluators", help=f"all, or a list of: {', '.join(EVALUATORS)} (all leaves out fid)")
-    evaluate.add_argument("--prior", help=f"all, or a list of: {', '.join(FITTED_PRIORS)}")
-    evaluate.add_argument("--inception", type=Path, metavar="FILE", help="Inception network (TorchScript) for fid")
+    evaluate.add_argument("--prior", help=f"all, or a list of: {', '.join(PRIORS)}")
+    evaluate.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of an evaluator, a prior or the evaluation",
+    )
     add_data_root_option(evaluate)
     add_device_option(evaluate)
-    evaluate.add_argument("--force", action="store_true", help="do again what was added before")
+    evaluate.add_argument("--force", action="store_true", help="compute again what is there")
     evaluate.set_defaults(command=evaluate_command)
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
-    from bench.datasets import dataset_module
-    from bench.evaluation.classifiers import classifiers
-    from bench.evaluation.finished import add_measures, evaluate_prior, find_runs
+    from bench.evaluation.finished import find_runs
     from bench.execution.progress import Display
 
-    evaluators, priors = wanted(options)
-    device = choose_device(options.device)
-    runs = find_runs(options.runs)
+    task = wanted(options)
+    failed = False
+
+    def warn(text: str) -> None:
+        nonlocal failed
+        failed = True
+        print(f"bench: {text}", file=sys.stderr)
+
+    runs = find_runs(options.runs, warn)
     with Display() as display:
-        for (dataset, source), group in by_data(runs).items():
-            data = dataset_module(dataset).load(source, options.data_root).to(device)
-            judge = classifiers(data, display.message)
-            for run in group:
-                add_measures(
-                    run, evaluators, data, judge, display.message, inception=options.inception, force=options.force
-                )
-                for prior in priors:
-                    evaluate_prior(run, prior, data, judge, display.message, force=options.force)
+        for group in by_data(runs).values():
+            evaluate_group(group, options, task, display, warn)
     for out in dict.fromkeys(run.out for run in runs):
         make_report(out)
-    return 0
+    return int(failed or not runs)
 
 
-def wanted(options: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """The evaluators and priors that are asked for. Raises UsageError for none, and for a file that is not there."""
+def evaluate_group(
+    runs: list[Run], options: argparse.Namespace, task: Task, display: Display, warn: Callable[[str], None]
+) -> None:
+    """The runs on one dataset, which is loaded once. What cannot be evaluated is told, and the others are."""
+    from bench.config.evaluation import resolve_evaluation
+    from bench.datasets import dataset_source
+    from bench.evaluation.classifiers import classifiers
+    from bench.evaluation.finished import evaluate_run
+
+    dataset, source = runs[0].config.dataset, runs[0].config.source
+    data = dataset_source(dataset).load(source, options.data_root).to(choose_device(options.device))
+    trained = classifiers(data, display.message)
+    for run in runs:
+        evaluation = resolve_evaluation(dataset, run.config.preset, options.set)
+        try:
+            evaluate_run(run, evaluation, task, data, trained, display.message)
+        except BenchError as error:
+            warn(str(error))
+
+
+def wanted(options: argparse.Namespace) -> Task:
+    """What is asked for. Raises UsageError for nothing."""
+    from bench.evaluation.finished import Task
+
     if not (options.evaluators or options.prior):
         raise UsageError("bench evaluate: say what to add, with --evaluators or --prior (or both)")
     evaluators = parse_evaluators(options.evaluators) if options.evaluators else []
-    if "fid" in evaluators and not (options.inception and options.inception.is_file()):
-        raise UsageError(
-            f"--evaluators fid needs --inception FILE, a TorchScript Inception network; got {options.inception}. "
-            "frechet and frechet-cross need no file: they use the classifiers' features"
-        )
-    return evaluators, parse_priors(options.prior) if options.prior else []
+    return Task(evaluators, parse_priors(options.prior) if options.prior else [], options.force)
 
 
 def by_data(runs: list[Run]) -> dict[tuple[str, str], list[Run]]:

@@ -90,7 +90,7 @@ def run_of(status: RunStatus, out: Path, handed: Handed | None) -> Run:
     """
     import yaml
 
-    from bench.config.resolve import restore
+    from bench.config.restore import restore
     from bench.execution.worker import read_order
     from bench.runner import Run
 

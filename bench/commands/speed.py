@@ -1,26 +1,30 @@
-"""`bench speed`: what a training step and an evaluation cost on this machine."""
+"""`bench speed`: what a training step and an evaluation cost on this machine, and how a step's cost grows."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.commands import Subparsers
 from bench.commands.arguments import choose_device, parse_methods
-from bench.commands.options import add_device_option
-from bench.datasets import DATASETS
+from bench.commands.options import add_data_options, add_device_option
 from bench.errors import UsageError
 from methods import METHODS
 
-WIDTH = 100  # of the tables, at least: a narrower terminal would lose digits
+if TYPE_CHECKING:
+    import torch
+
+    from methods.modality import Modality
 
 EXAMPLES = """examples:
   bench speed --methods all --dataset polymnist
   bench speed --methods all --dataset polymnist --network conv --batch-size 128 --latent 64 --json speed.json
   bench speed --methods mmvae,ebm-base --dataset polymnist --preset paper --device cuda
+  bench speed --methods all --dataset polymnist --scaling --csv scaling.csv
 
-The images are random bytes; no data are needed."""
+Items are random: the dataset says which modalities there are, and is not loaded."""
 
 
 def add(commands: Subparsers) -> None:
@@ -31,8 +35,8 @@ def add(commands: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     speed.add_argument("--methods", required=True, help=f"all, or a list of: {', '.join(METHODS)}")
-    speed.add_argument("--dataset", required=True, help=f"whose shapes: one of {', '.join(DATASETS)}")
-    speed.add_argument("--preset", default="quick", help="smoke, quick (default) or paper")
+    add_data_options(speed)
+    speed.add_argument("--preset", default="quick", help="one of the dataset's (default quick)")
     speed.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
     speed.add_argument("--network", help="short for --set network=…")
     speed.add_argument("--batch-size", help="short for --set trainer.batch_size=…")
@@ -43,6 +47,11 @@ def add(commands: Subparsers) -> None:
     speed.add_argument(
         "--tuples", type=int, default=1000, help="tuples that the coherence protocol is timed on (default 1000)"
     )
+    speed.add_argument(
+        "--scaling",
+        action="store_true",
+        help="measure instead how a step's time and memory grow with modalities, latent size, chains and tuples",
+    )
     speed.add_argument("--json", type=Path, metavar="FILE", help="write everything there as well")
     speed.add_argument("--csv", type=Path, metavar="FILE", help="and there, a row per method and way to train")
     add_device_option(speed)
@@ -50,111 +59,77 @@ def add(commands: Subparsers) -> None:
 
 
 def speed_command(options: argparse.Namespace) -> int:
-    import pandas as pd
-
-    from bench.datasets import dataset_module
-    from bench.execution.progress import Display
-    from bench.runs.store import check_writable, write_atomic, write_json
-    from bench.speed.measure import configurations, flat, measure, origin
+    from bench.datasets import dataset_source
+    from bench.runs.store import check_writable
+    from bench.speed.measure import origin
 
     for name, least in (("rounds", 2), ("tuples", 1)):
         if (value := getattr(options, name)) < least:
             raise UsageError(f"--{name} {value}: must be {least} or more")
-    module, device = dataset_module(options.dataset), choose_device(options.device)
-    configs = configurations(
-        parse_methods(options.methods), options.dataset, options.preset, settings(options), options.latent
-    )
+    device, dataset = choose_device(options.device), dataset_source(options.dataset)
+    source = dataset.choose_source(options.source, options.data_root)
+    modalities = dataset.modalities(source, options.data_root)
     for file in filter(None, (options.json, options.csv)):
         check_writable(file.parent)
-    rows = []
-    with Display() as display:
-        for config in configs:
-            display.message(f"{config.method}: measuring")
-            rows.append(measure(config, module, device, options.rounds, options.tuples))
     what = {"preset": options.preset, "settings": settings(options), "latent": options.latent}
-    result = {**origin(device), **what, "methods": rows}
-    print_tables(result)
-    if options.json:
-        write_json(options.json, result)
-    if options.csv:
-        table = pd.DataFrame(flat(result))
-        write_atomic(options.csv, lambda file: table.to_csv(file, index=False))
+    result = {**origin(device), **what}
+    (scaling if options.scaling else costs)(options, result, modalities, device)
     return 0
 
 
+def costs(
+    options: argparse.Namespace, result: dict[str, Any], modalities: Sequence[Modality], device: torch.device
+) -> None:
+    """Measures every method's step and evaluation; prints and writes them."""
+    from bench.execution.progress import Display
+    from bench.speed.measure import configurations, flat, measure
+    from bench.speed.tables import print_tables
+
+    methods = parse_methods(options.methods)
+    configs = configurations(methods, options.dataset, options.preset, result["settings"], options.latent, modalities)
+    result["methods"] = []
+    with Display() as display:
+        for config in configs:
+            display.message(f"{config.method}: measuring")
+            result["methods"].append(measure(config, modalities, device, options.rounds, options.tuples))
+    print_tables(result)
+    write(options, result, flat(result))
+
+
+def scaling(
+    options: argparse.Namespace, result: dict[str, Any], modalities: Sequence[Modality], device: torch.device
+) -> None:
+    """Measures how the methods' steps scale; prints and writes it."""
+    from bench.execution.progress import Display
+    from bench.speed.measure import place
+    from bench.speed.scaling import exponents, measure_scaling
+    from bench.speed.tables import print_scaling
+
+    methods = parse_methods(options.methods)
+    with Display() as display:
+        result["points"] = measure_scaling(
+            *(methods, options.dataset, options.preset, result["settings"], options.latent, modalities),
+            *(device, options.rounds, display.message),
+        )
+    result["exponents"] = exponents(result["points"])
+    print_scaling(result)
+    write(options, result, [{**point, **place(result)} for point in result["points"]])
+
+
+def write(options: argparse.Namespace, result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+    """Writes the files that were asked for."""
+    import pandas as pd
+
+    from bench.runs.store import write_atomic, write_json
+
+    if options.json:
+        write_json(options.json, result)
+    if options.csv:
+        table = pd.DataFrame(rows)
+        write_atomic(options.csv, lambda file: table.to_csv(file, index=False))
+
+
 def settings(options: argparse.Namespace) -> list[str]:
+    """The `--set` of the command line, with what the short options stand for."""
     short = {"network": options.network, "trainer.batch_size": options.batch_size}
     return [*options.settings, *(f"{key}={value}" for key, value in short.items() if value is not None)]
-
-
-def print_tables(result: dict[str, Any]) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, WIDTH)
-    hardware, rows = result["hardware"], result["methods"]
-    peak = max(row["matmul_flops_per_second"] for row in rows)
-    console.print(
-        f"{hardware['name']}, {hardware['device']}, {hardware['threads']} threads, random images; a product of large "
-        f"float32 matrices: {peak / 1e9:.0f} GFLOP/s"
-    )
-    for title, cells in TABLES.items():
-        if cells is ways_cells and hardware["device"] == "cpu":
-            continue
-        shown = [cells(row) for row in rows]
-        header = dict.fromkeys(name for values in shown for name in values)
-        table = Table("method", title=title, title_justify="left", box=SIMPLE)
-        for name in header:
-            table.add_column(name, justify="right")
-        for row, values in zip(rows, shown, strict=True):
-            table.add_row(row["method"], *(values.get(name, "") for name in header))
-        console.print(table)
-
-
-def training_cells(row: dict[str, Any]) -> dict[str, str]:
-    step = row["training"]["suite"]
-    return {
-        "ms": f"{1e3 * step['seconds']:.1f}",
-        "quartiles": f"{1e3 * step['seconds_low']:.1f}–{1e3 * step['seconds_high']:.1f}",
-        "samples/s": f"{step['samples_per_second']:.0f}",
-        "GFLOP/s": f"{step['flops_per_second'] / 1e9:.1f}",
-        "of peak": f"{step['share_of_matmul_peak']:.0%}",
-        "MiB": f"{step['peak_bytes'] / 2**20:.0f}",
-    }
-
-
-def plain_cells(row: dict[str, Any]) -> dict[str, str]:
-    step, plain = row["training"]["suite"], row["training"].get("plain")
-    return {
-        "experts": row["experts"] or "",
-        "GFLOP": f"{step['flops'] / 1e9:.2f}",
-        "plain GFLOP": f"{plain['flops'] / 1e9:.2f}" if plain else "",
-        "plain ms": f"{1e3 * plain['seconds']:.1f}" if plain else "",
-        "faster": f"{plain['seconds'] / step['seconds']:.2f}×" if plain else "",
-        "at equal GFLOP/s": f"{plain['flops'] / step['flops']:.2f}×" if plain else "",
-    }
-
-
-def ways_cells(row: dict[str, Any]) -> dict[str, str]:
-    """Milliseconds of every way to train; on a CPU there is none but those of the other tables."""
-    milliseconds = {way: f"{1e3 * step['seconds']:.2f}" for way, step in row["training"].items()}
-    return milliseconds | dict.fromkeys(row["failed"], "failed")
-
-
-def evaluation_cells(row: dict[str, Any]) -> dict[str, str]:
-    rates = row["evaluation"]
-    return {
-        "prior samples/s": f"{rates['prior_samples_per_second']:.0f}",
-        "cross generations/s": f"{rates['cross_generations_per_second']:.0f}",
-        "coherence of 10,000, s": f"{rates['coherence_seconds']:.1f}",
-    }
-
-
-TABLES = {
-    "A training step": training_cells,
-    "Beside the plain way": plain_cells,
-    "Ways to compute a step, ms": ways_cells,
-    "Evaluation": evaluation_cells,
-}

@@ -1,21 +1,35 @@
-"""Datasets by name.
-
-A module here offers `SOURCES`, `choose_source(source, data_root)`, `load(source, data_root)`, `contact_sheet(dataset)`
-and `fetch(data_root)`.
-"""
+"""Datasets by name. `DATASETS` is the registry: name on the command line -> where its `DatasetSource` is."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
+from typing import TYPE_CHECKING
 
-from bench.errors import UsageError, unknown
+from bench.errors import BenchError, UsageError, unknown
+from methods.registry import Collision, Registry
 
-DATASETS = {"polymnist": "bench.datasets.polymnist.sources"}
+if TYPE_CHECKING:
+    from bench.datasets.base import DatasetSource
+
+# Strings, so that listing names does not import torch.
+DATASETS: Registry[DatasetSource] = Registry(
+    "dataset", "bench.datasets", {"polymnist": "bench.datasets.polymnist:POLYMNIST"}
+)
 
 
-def dataset_module(name: str) -> ModuleType:
-    """Raises UsageError for an unknown name."""
-    if name not in DATASETS:
-        raise UsageError(unknown("dataset", name, DATASETS))
-    return import_module(DATASETS[name])
+def dataset_source(name: str) -> DatasetSource:
+    """What is registered under the name.
+
+    Raises:
+        UsageError: for an unknown name, or one that two packages register.
+        BenchError: the package that registers it cannot be imported.
+    """
+    try:
+        if name not in DATASETS:
+            raise UsageError(unknown("dataset", name, DATASETS))
+        return DATASETS.load(name)
+    except Collision as error:
+        raise UsageError(str(error)) from error
+    except (ImportError, AttributeError) as error:
+        raise BenchError(
+            f"dataset {name!r} cannot be loaded from {DATASETS[name]}: {error}. Repair or uninstall its package"
+        ) from error

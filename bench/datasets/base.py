@@ -1,32 +1,66 @@
-"""A dataset is tensors on a device, with labels and a fingerprint."""
+"""A dataset is tensors on a device, perhaps with labels, and a fingerprint."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from methods.base import Modality
+from methods.modality import Modality
+
+Report = Callable[[int, int], object]  # called with (done bytes, total bytes)
 
 
 @dataclass(frozen=True)
 class Split:
-    """N tuples: `items` {modality: uint8 [N, *shape]} and their class `labels` (int64 [N])."""
+    """N tuples: an item of every modality, and what is known of their labels.
+
+    Args:
+        items: {modality: stored items [N, *shape]}, of the modality's `storage`.
+        labels: {attribute: classes, int64 [N]}; −1 where a tuple's class is not known. May be empty.
+        modalities: specs, in the order of the tables' rows.
+
+    Raises ValueError where they contradict each other.
+    """
 
     items: Mapping[str, Tensor]
-    labels: Tensor
+    labels: Mapping[str, Tensor]
+    modalities: tuple[Modality, ...]
+
+    def __post_init__(self) -> None:
+        names = [m.name for m in self.modalities]
+        if not names or len(set(names)) < len(names) or set(names) != set(self.items):
+            raise ValueError(f"items of {sorted(self.items)}: must be of the modalities {names}, each named once")
+        for m in self.modalities:
+            _check(f"items of {m.name!r}", self.items[m.name], (len(self), *m.shape), m.storage)
+        for attribute, labels in self.labels.items():
+            _check(f"labels of {attribute!r}", labels, (len(self),), torch.int64)
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.items[self.modalities[0].name])
+
+    @property
+    def device(self) -> torch.device:
+        return self.items[self.modalities[0].name].device
 
     def batch(self, rows: Tensor | slice) -> dict[str, Tensor]:
-        """The rows as float32 in [0, 1]: {modality: [B, *shape]}."""
-        return {name: x[rows].float().div_(255) for name, x in self.items.items()}
+        """The rows as encoders take them (`Modality.to_input`): {modality: [B, *]}."""
+        return {m.name: m.to_input(self.items[m.name][rows]) for m in self.modalities}
 
     def to(self, device: torch.device | str) -> Split:
-        return Split({name: x.to(device) for name, x in self.items.items()}, self.labels.to(device))
+        items, labels = ({name: x.to(device) for name, x in tensors.items()} for tensors in (self.items, self.labels))
+        return replace(self, items=items, labels=labels)
+
+
+def _check(what: str, x: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    if tuple(x.shape) != shape or x.dtype != dtype:
+        raise ValueError(f"{what}: {x.dtype} {list(x.shape)}, must be {dtype} {list(shape)}")
 
 
 @dataclass(frozen=True)
@@ -37,20 +71,76 @@ class Dataset:
         name: what the command line calls it ("polymnist").
         source: where the data come from ("official", "rebuilt", "bundled"); never mixed in one table.
         fingerprint: SHA-256 over every array, so that two results are on the same data iff it is equal.
-        modalities: specs, in the order of the tables' rows.
-        classes: number of labels.
-        few_items: whether the training tuples repeat few distinct items, so that classifiers need augmentation. Where
-            items are many it only costs: it moves a photograph's background too.
+        modalities: specs, in the order of the tables' rows; those of both splits.
+        attributes: {attribute: number of classes} of the labels; empty where there are none.
+        few_items: whether the training tuples repeat few distinct images, so that classifiers need augmentation. Where
+            images are many it only costs: it moves a photograph's background too.
+
+    Raises ValueError where labels are not those of the attributes.
     """
 
     name: str
     source: str
     fingerprint: str
     modalities: tuple[Modality, ...]
-    classes: int
+    attributes: Mapping[str, int]
     train: Split
     test: Split
     few_items: bool = False
 
+    def __post_init__(self) -> None:
+        for split in (self.train, self.test):
+            if split.modalities != self.modalities or split.labels.keys() != self.attributes.keys():
+                raise ValueError("both splits must have the dataset's modalities, and labels for its attributes")
+            for attribute, classes in self.attributes.items():
+                labels = split.labels[attribute]
+                if ((labels < -1) | (labels >= classes)).any():
+                    raise ValueError(f"labels of {attribute!r}: must lie in 0…{classes - 1}, or be −1 (not known)")
+
     def to(self, device: torch.device | str) -> Dataset:
         return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+    def with_modalities(self, modalities: tuple[Modality, ...]) -> Dataset:
+        """The same data under other likelihoods; names and shapes stay."""
+        train, test = (replace(split, modalities=modalities) for split in (self.train, self.test))
+        return replace(self, modalities=modalities, train=train, test=test)
+
+
+class DatasetSource(Protocol):
+    """What is registered under a dataset's name: an instance or a module that offers these.
+
+    `source` is everywhere one of `sources` or "auto", as `choose_source` takes it; `data_root` is the user's folder of
+    data files.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources, from best to default."""
+
+    @property
+    def presets(self) -> Traversable:
+        """The folder of its <preset>.yaml."""
+
+    def choose_source(self, source: str, data_root: Path) -> str:
+        """The word itself, or for "auto" the best source whose files are there. Raises UsageError for another word."""
+
+    def modalities(self, source: str, data_root: Path) -> tuple[Modality, ...]:
+        """The specs, in the order of the tables' rows. Loads no data."""
+
+    def fingerprint(self, source: str, data_root: Path) -> str:
+        """`Dataset.fingerprint`, in no time where a cache exists. Raises DataMissing."""
+
+    def load(self, source: str, data_root: Path) -> Dataset:
+        """The dataset on the CPU. Raises DataMissing when files are absent or not what they claim to be."""
+
+    def fetch(self, data_root: Path, report: Report | None = None) -> Path:
+        """Downloads what is published into `data_root`; returns its folder. Raises DataMissing."""
+
+
+def own_presets(name: str) -> Traversable:
+    """The folder of the presets of a dataset that comes with the bench."""
+    return resources.files("bench.config") / "presets" / name

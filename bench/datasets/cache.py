@@ -1,26 +1,69 @@
-"""Arrays that are built once, kept on disk, checked before each use and shared by parallel runs."""
+"""What is made once, kept on disk, checked before each use and shared by parallel runs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import shutil
+import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.runs.store import cache_root, exclusive, keeping, new_directory, read_json, write_json
+from bench.datasets.files import check_file, reason, refusing
+from bench.runs.store import (
+    cache_root,
+    exclusive,
+    keeping,
+    new_directory,
+    read_json,
+    remove_directory,
+    remove_leftovers,
+    write_json,
+)
 
 Arrays = Mapping[str, NDArray[Any]]
+T = TypeVar("T")
 
 logger = logging.getLogger("bench")
+
+
+def kept(folder: Path, what: str, read: Callable[[Path], T], fill: Callable[[Path], object]) -> T:
+    """What `read` makes of the folder, which `fill` writes first where there is none or `read` raises on its damage.
+
+    Safe to call from several processes at once: one fills it, the others wait. A folder appears whole or not at all,
+    so that a whole one needs no lock, and may lie on a disk that cannot be written.
+
+    Args:
+        what: for messages ("polymnist's classifiers").
+
+    Raises:
+        DataMissing: when the cache cannot be written. What `fill` raises else is passed on, and leaves no folder.
+    """
+    with keeping(what):
+        try:
+            return read(folder)
+        except Exception as error:  # none yet; or damaged, of which one process tells, with the lock
+            logger.debug("cache %s cannot be read (%s)", folder, reason(error))
+        with exclusive(folder.with_name(f".{folder.name}.lock")):
+            remove_leftovers(folder)
+            if os.path.lexists(folder):
+                try:
+                    return read(folder)
+                except MemoryError:
+                    raise  # says nothing about the files
+                except Exception as error:
+                    logger.warning("cache %s is damaged (%s): removed, made again", folder, reason(error))
+                    remove_directory(folder)
+            with new_directory(folder) as new:
+                fill(new)
+        return read(folder)
 
 
 def cached(
@@ -28,8 +71,7 @@ def cached(
 ) -> tuple[dict[str, Tensor], str]:
     """The arrays of `build` as tensors over memory-mapped files, and their fingerprint.
 
-    They are built when there is no cache for this name, version and state of the inputs, or when it is damaged. Safe
-    to call from several processes at once: one builds, the others wait.
+    They are built when there is no cache for this name, version and state of the inputs, or when it is damaged.
 
     Args:
         name: folder and beginning of the cache's name, such as "polymnist/rebuilt".
@@ -37,15 +79,19 @@ def cached(
         inputs: the files or folders that `build` reads.
 
     Raises:
-        DataMissing: when the cache cannot be written. What `build` raises is passed on, and leaves no cache.
+        DataMissing: when an input cannot be found, or the cache cannot be written. What `build` raises is passed on,
+            and leaves no cache.
     """
-    # Of a folder of 60,000 images only the folder's own time of change is asked: asking each would take minutes on a
-    # network file system. An image that is edited in place goes unnoticed.
-    stats = [(str(path.resolve()), path.stat()) for path in inputs]
-    identity = json.dumps([version, [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]])
-    folder = cache_root() / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    with keeping(name), exclusive(folder.with_name(f".{folder.name}.lock")):
-        return _read_or_build(folder, build)
+    return kept(_folder(name, version, inputs), name, _read, lambda new: _write(new, build()))
+
+
+def cached_fingerprint(name: str, version: int, inputs: Sequence[Path], build: Callable[[], Arrays]) -> str:
+    """The fingerprint that `cached` gives, with the same arguments, without a look at the arrays of a built cache."""
+
+    def read(folder: Path) -> str:
+        return str(_read_meta(folder)["fingerprint"])
+
+    return kept(_folder(name, version, inputs), name, read, lambda new: _write(new, build()))
 
 
 def fingerprint(sums: Mapping[str, str]) -> str:
@@ -60,17 +106,16 @@ def checksum(name: str, array: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def _read_or_build(folder: Path, build: Callable[[], Arrays]) -> tuple[dict[str, Tensor], str]:
-    if folder.exists():
-        try:
-            return _read(folder)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            logger.warning("cache %s is damaged (%s): removed, building it again", folder, error)
-            shutil.rmtree(folder)
-    arrays = build()
-    with new_directory(folder) as new:
-        _write(new, arrays)
-    return _read(folder)
+def _folder(name: str, version: int, inputs: Sequence[Path]) -> Path:
+    # Of a folder of 60,000 images only the folder's own time of change is asked: asking each would take minutes on a
+    # network file system. An image that is edited in place goes unnoticed.
+    stats = []
+    for path in inputs:
+        with refusing(path, "input"):
+            status = path.stat()
+            stats.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
+    identity = json.dumps([version, stats])
+    return cache_root() / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def _write(folder: Path, arrays: Arrays) -> None:
@@ -83,14 +128,22 @@ def _write(folder: Path, arrays: Arrays) -> None:
     write_json(folder / "meta.json", {"fingerprint": _fingerprint_of(files), "files": files})
 
 
-def _read(folder: Path) -> tuple[dict[str, Tensor], str]:
-    """Raises OSError, ValueError, KeyError or TypeError on damage."""
-    meta = read_json(folder / "meta.json")
+def _read_meta(folder: Path) -> dict[str, Any]:
+    """Raises on damage: OSError, DataMissing, ValueError, or by a wrong type or key."""
+    check_file(folder / "meta.json", "a cache's index")
+    meta: dict[str, Any] = read_json(folder / "meta.json")
     if _fingerprint_of(meta["files"]) != meta["fingerprint"]:
         raise ValueError("meta.json contradicts itself")
+    return meta
+
+
+def _read(folder: Path) -> tuple[dict[str, Tensor], str]:
+    """Raises on damage, as `_read_meta`."""
+    meta = _read_meta(folder)
     tensors = {}
     for name, file in meta["files"].items():
         path = folder / f"{name}.npy"
+        check_file(path, "an array")
         if path.stat().st_size != file["bytes"] or zlib.crc32(path.read_bytes()) != file["crc32"]:
             raise ValueError(f"{path.name} has another size or checksum")
         # Copy-on-write, because torch warns about arrays that it could not write to.

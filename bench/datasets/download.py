@@ -1,4 +1,4 @@
-"""Downloads that go on where they stopped, and archives that stay inside their folder."""
+"""Downloads that resume where they stopped, and archives that stay inside their folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import json
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.datasets.base import Report
 from bench.errors import DataMissing
 from bench.runs.store import new_directory
-
-Report = Callable[[int, int], object]  # called with (done bytes, total bytes)
 
 TIMEOUT = 60.0  # seconds without a byte
 CHUNK = 1 << 20
@@ -56,7 +56,7 @@ def download(remote: RemoteFile, path: Path, report: Report | None = None) -> No
     Bytes go to `<path>.part` first. An interrupted download leaves that file, and the next call asks only for the rest
     of it (HTTP Range). A `path` that is already right is left alone.
 
-    Raises DataMissing, with what became of the part file, when the server cannot be reached, breaks off or answers
+    Raises DataMissing, and says whether the part file is kept, when the server cannot be reached, breaks off or answers
     with an error (kept), and when the size or the sum is wrong (removed).
     """
     url, size, md5 = remote
@@ -145,7 +145,8 @@ def extract_zip(archive: Path, folder: Path) -> None:
                 if not (root / name).resolve().is_relative_to(root):
                     raise DataMissing(f"{archive} has a member outside its folder, {name!r}: not unpacked")
             members.extractall(root)
-    except (zipfile.BadZipFile, EOFError) as error:
+    # RuntimeError: a member is encrypted, or packed in a way that this Python does not know.
+    except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
         raise DataMissing(f"{archive} is a damaged archive: {error}") from error
 
 
@@ -165,4 +166,4 @@ def _reason(error: Exception) -> str:
 def _kept(part: Path) -> str:
     if not part.exists():
         return "Nothing was stored."
-    return f"{part} is kept ({part.stat().st_size:,} bytes): run the command again to go on from there."
+    return f"{part} is kept ({part.stat().st_size:,} bytes): run the command again to resume from there."

@@ -1,141 +1,208 @@
-"""Finished runs, judged again without training: by further measures, or under other priors.
+"""Finished runs, evaluated again without training: by further measures, or under other priors.
 
 Under another prior encoders and decoders stay as they are, and only where z comes from changes. A prior is fitted to
-the training split's aggregate posterior and judged by its samples. What it is judged against is in the run already:
-samples of p0 are the floor, and the aggregate posterior of held-out tuples is the ceiling for any prior on these
-decoders.
+the training split's aggregate posterior and compared by its samples. What it is compared with is in the run already:
+samples of p0 are the floor, and the aggregate posterior of held-out tuples is what a perfect fit would give.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
-from bench.config.resolve import restore
+from bench.config.restore import restore
+from bench.config.schema import EvaluationConfig, as_plain
+from bench.config.values import read_yaml
 from bench.datasets.base import Dataset
 from bench.errors import BenchError, DataMissing
-from bench.evaluation.classifiers import Classifiers
-from bench.runner import Run, build_method, check_same_data, evaluation_context, judge_by, plain
-from bench.runs import provenance
-from bench.runs.store import exclusive, read_json, write_json
-from bench.training.loop import load_model
-from evaluators import OF_PRIOR
-from methods import fitted_prior_class
+from bench.evaluation.measuring import evaluation_context, has, measure, settings_of, write_measures
+from bench.runs.lock import Busy, claim
+from bench.runs.provenance import check_same_data, origin
+from bench.runs.run import Run, find
+from bench.runs.store import read_json, read_regular, write_json
+from bench.training.building import build_method
+from bench.training.state import load_model
+from evaluators import prior_evaluators
+from evaluators.base import Classifiers
 from methods.base import Method, Streams
+from methods.priors.fitting import fit_prior
+
+Say = Callable[[str], None]
 
 
-def find_runs(paths: Sequence[Path]) -> list[Run]:
-    """The finished runs at and below the paths, each once. Raises DataMissing for a path that holds none."""
+@dataclass(frozen=True)
+class Task:
+    """What to add to the finished runs.
+
+    Args:
+        evaluators, priors: names.
+        force: compute again what is there.
+    """
+
+    evaluators: Sequence[str]
+    priors: Sequence[str]
+    force: bool = False
+
+
+def find_runs(paths: Sequence[Path], warn: Say) -> list[Run]:
+    """The runs at and below the paths that can be evaluated, each once; `warn` is told of the others.
+
+    A path is an output directory of `bench run`, or a folder within its runs/. Output directories inside another one,
+    such as results/reference, are left alone unless they are named.
+
+    Raises DataMissing for a path that holds no run.
+    """
     found: dict[Path, Run] = {}
     for path in paths:
-        below = sorted(file.parent for file in path.rglob("metrics.json"))
-        if not below:
-            raise DataMissing(f"{path} holds no finished run: name runs, or a folder that `bench run` has filled")
-        for folder in below:
-            config = restore(yaml.safe_load((folder / "config.yaml").read_text()), str(folder / "config.yaml"))
-            run = Run(config, read_json(folder / "provenance.json")["seed"], folder.parents[4])
-            if run.path.resolve() != folder.resolve():
-                raise BenchError(
-                    f"{folder} was written by another version of the code: its configuration now has the hash "
-                    f"{config.hash}. Evaluate it with the revision in its provenance.json"
-                )
-            found[folder.resolve()] = run
+        folders = find(path) if (path / "runs").is_dir() else _below(path)
+        if not folders:
+            raise DataMissing(f"{path} holds no run: name runs, or a folder that `bench run` has filled")
+        for folder in folders:
+            try:
+                found[folder.resolve()] = read_run(folder)
+            except BenchError as error:
+                warn(f"{folder} is left out: {error}")
     return list(found.values())
+
+
+def _below(path: Path) -> list[Path]:
+    """The run directories at and below a folder that lies in some runs/."""
+    if "runs" not in path.absolute().parts:
+        return []
+    here = [path] if path.name.startswith("seed-") else []
+    return here + sorted(folder for folder in path.rglob("seed-*") if folder.is_dir())
+
+
+def read_run(folder: Path) -> Run:
+    """The trained run of a directory. Raises BenchError where it cannot be evaluated, and says why."""
+    if not (folder / "training.json").is_file():
+        raise BenchError("its training is not finished")
+    if not (folder / "checkpoint.pt").is_file():
+        raise BenchError("it has no checkpoint (committed results have none)")
+    try:
+        text = read_regular(folder / "config.yaml").decode()
+        seed = read_json(folder / "provenance.json")["seed"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"config.yaml or provenance.json cannot be read ({error})") from error
+    config = restore(read_yaml(text, str(folder / "config.yaml")), str(folder / "config.yaml"))
+    run = Run(config, seed, folder.absolute().parents[4])
+    if run.path.resolve() != folder.resolve():
+        raise BenchError(
+            f"its configuration has the hash {config.hash} and its seed is {seed}, which belong at {run.path}: it is a "
+            "copy, or was written by another version of the code"
+        )
+    return run
+
+
+def evaluate_run(
+    run: Run, evaluation: EvaluationConfig, task: Task, data: Dataset, classifiers: Classifiers, say: Say
+) -> None:
+    """Adds to a run what it does not have yet. Its trained parameters and its other results stay as they are.
+
+    Raises:
+        BenchError: the run was made on other data, its checkpoint cannot be read, or another process has it.
+    """
+    check_same_data(run, data.fingerprint, data.source, data.name)
+    wanted = [(name, run.measure_file(name, evaluation)) for name in task.evaluators]
+    priors = [(name, run.prior_file(name, evaluation)) for name in task.priors]
+    for name, file in [*wanted, *priors]:
+        if has(file) and not task.force:
+            say(f"{run.name}, {name}: skipped")
+    try:
+        with claim(run.lock_file):
+            todo = [name for name, file in wanted if task.force or not has(file)]
+            fits = [name for name, file in priors if task.force or not has(file)]
+            if not todo and not fits:
+                return
+            data = data.with_modalities(run.config.with_likelihoods(data.modalities))
+            method = trained(run, data)
+            add_measures(run, evaluation, todo, method, data, classifiers, say)
+            for prior in fits:
+                add_prior(run, evaluation, prior, method, data, classifiers, say)
+    except Busy as error:
+        raise BenchError(f"{run.path} is being trained or evaluated by another process: {error}") from error
 
 
 def add_measures(
     run: Run,
+    evaluation: EvaluationConfig,
     evaluators: Sequence[str],
+    method: Method,
     data: Dataset,
-    judge: Classifiers,
-    report: Callable[[str], None],
-    *,
-    inception: Path | None = None,
-    force: bool = False,
+    classifiers: Classifiers,
+    say: Say,
 ) -> None:
-    """Writes what each evaluator measures to measures/<evaluator>.json, unless the run has it; metrics.json stays.
-
-    Raises:
-        BenchError: the run was made on other data, its checkpoint cannot be read, or an evaluator cannot judge it.
-    """
-    check_same_data(run, data)
-    with exclusive(run.path / "lock"):
-        there = read_json(run.path / "metrics.json")["evaluators"]
-        files = {name: run.path / "measures" / f"{name}.json" for name in evaluators if name not in there}
-        todo = [name for name, file in files.items() if force or not file.exists()]
-        for name in evaluators:
-            if name not in todo:
-                report(f"{run.name}, {name}: skipped")
-        if not todo:
-            return
-        method = trained(run, data)
-        context = evaluation_context(run, method, data, judge, inception)
-        for name in todo:
-            try:
-                measures, seconds = judge_by([name], context)
-            except (ValueError, FloatingPointError, NotImplementedError) as error:
-                raise BenchError(f"{run.path}: {name}: {error}") from error
-            origin = {"code": provenance.code(), **provenance.environment(data.train.labels.device)}
-            write_json(files[name], {"measures": measures, "seconds": seconds[name], **origin})
-            values = ", ".join(f"{key} {measure['value']:.4g}" for key, measure in measures.items())
-            report(f"{run.name}, {name}: {values}")
+    """Writes what each evaluator measures to its file."""
+    context = evaluation_context(method, data, classifiers, run.seed, evaluation)
+    for name in evaluators:
+        try:
+            measured = write_measures(run, name, context, evaluation)
+        except FloatingPointError as error:
+            raise BenchError(f"{run.path}: {name}: {error}") from error
+        values = [f"{key} {value['value']:.4g}" for key, value in measured.measures.items()]
+        say(f"{run.name}, {name}: {', '.join([*values, *map(': '.join, measured.absent.items())])}")
 
 
-def evaluate_prior(
-    run: Run, prior: str, data: Dataset, judge: Classifiers, report: Callable[[str], None], *, force: bool = False
+def add_prior(
+    run: Run,
+    evaluation: EvaluationConfig,
+    prior: str,
+    method: Method,
+    data: Dataset,
+    classifiers: Classifiers,
+    say: Say,
 ) -> None:
-    """Fits the prior to the run's model and writes its measures to priors/<prior>.json, unless they are there.
+    """Fits the prior to the run's model and writes its measures to its file."""
+    config, started = evaluation.priors[prior], time.perf_counter()
+    streams = Streams(3_000_000 + run.seed, data.train.device)
+    z = aggregate_posterior(method.eval(), data, streams)
+    fitted = fit_prior(prior, config, z, method.prior, streams)
+    seconds = time.perf_counter() - started
+    context = evaluation_context(method.with_prior(fitted), data, classifiers, run.seed, evaluation)
+    measured = [measure(name, context, evaluation) for name in prior_evaluators()]
+    measures = {name: value for part in measured for name, value in part.measures.items()}
+    content = {
+        "prior": prior,
+        "label": label_of(prior, config),
+        **settings_of(evaluation, config),
+        "record": fitted.record,
+        "measures": measures,
+        "absent": {name: reason for part in measured for name, reason in part.absent.items()},
+        "samples": len(z),
+        "fit_seconds": seconds,
+        **origin(context.device),
+    }
+    write_json(run.prior_file(prior, evaluation), content)
+    joint = measures.get("joint_coherence")
+    say(f"{run.name}, prior {prior}" + (f": joint coherence {joint['value']:.3f}" if joint else ": fitted"))
 
-    Raises:
-        BenchError: the run was made on other data, or its checkpoint cannot be read.
-    """
-    check_same_data(run, data)
-    path = run.path / "priors" / f"{prior}.json"
-    with exclusive(run.path / "lock"):
-        if path.exists() and not force:
-            report(f"{run.name}, prior {prior}: skipped")
-            return
-        write_json(path, fit_and_measure(run, prior, trained(run, data), data, judge))
-        value = read_json(path)["measures"]["joint_coherence"]["value"]
-        report(f"{run.name}, prior {prior}: joint coherence {value:.3f}")
+
+def label_of(prior: str, config: Any) -> str:
+    """The prior's name in tables, with the settings that are not its defaults: "mixture components=50"."""
+    defaults = dataclasses.asdict(type(config)())
+    changed = [
+        (key, value) for key, value in as_plain(dataclasses.asdict(config)).items() if value != as_plain(defaults[key])
+    ]
+    return " ".join([prior, *(f"{key}={value}" for key, value in changed)])
 
 
 def trained(run: Run, data: Dataset) -> Method:
     """The run's method with its trained parameters. Raises BenchError if its checkpoint cannot be read."""
-    method = build_method(run, data, data.train.labels.device)
-    load_model(run.path / "checkpoint.pt", method)
+    method = build_method(run.config, data, data.train.device, run.seed)
+    load_model(run.checkpoint_file, method)
     return method
-
-
-def fit_and_measure(run: Run, prior: str, method: Method, data: Dataset, judge: Classifiers) -> dict[str, Any]:
-    device, started = data.train.labels.device, time.perf_counter()
-    context = evaluation_context(run, method, data, judge)
-    streams = Streams(3_000_000 + run.seed, device)
-    z = aggregate_posterior(method, data, streams)
-    fitted = fitted_prior_class(prior)(z, method.prior, streams)
-    fit_seconds = time.perf_counter() - started
-    method.prior = fitted
-    measures, _ = judge_by(OF_PRIOR, context)
-    return {
-        "prior": prior,
-        "measures": measures,
-        "settings": plain(fitted.fitted),
-        "samples": len(z),
-        "fit_seconds": fit_seconds,
-        "code": provenance.code(),
-        **provenance.environment(device),
-    }
 
 
 @torch.no_grad()
 def aggregate_posterior(method: Method, data: Dataset, streams: Streams, batch_size: int = 1000) -> Tensor:
     """One z ~ q(z | X) per training tuple, all modalities given: [N, D]."""
     names = list(method.modalities)
-    rows = torch.arange(len(data.train), device=data.train.labels.device).split(batch_size)
+    rows = torch.arange(len(data.train), device=data.train.device).split(batch_size)
     return torch.cat([method.infer(data.train.batch(part), names, streams).z for part in rows])

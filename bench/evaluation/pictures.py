@@ -1,7 +1,8 @@
-"""Pictures of one run: what its model generates."""
+"""Pictures of data and of what a model generates, for every kind of modality (`Modality.draw`)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,29 +13,65 @@ from bench.datasets.base import Dataset
 from bench.runs.store import write_atomic
 from evaluators.chains import snapshots
 from methods.base import Latents, Method, Streams
-from methods.priors import EnergyPrior
+from methods.modality import Modality
 
 CHAINS = 4  # shown in samples_chains.png
+COLUMNS = 10  # held-out tuples that are shown, where there are as many
 GAP = 4  # white pixels between the blocks of a grid
 
-
-def grid(images: Tensor, scale: int = 3) -> Image.Image:
-    """[rows, columns, 3, H, W] in [0, 1] (clamped) -> one picture."""
-    rows, columns, channels, height, width = images.shape
-    pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-    sheet = pixels.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
-    picture = Image.fromarray(sheet.numpy())
-    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+Row = list[Image.Image]
 
 
-def beside(pictures: list[Image.Image]) -> Image.Image:
-    """Pictures of one height in a row, with a gap between."""
+def grid(rows: Sequence[Row]) -> Image.Image:
+    """Rows of equally many pictures -> one. Those of a row are of one size; smaller rows are centred in the columns."""
+    width = max(row[0].width for row in rows)
+    sheet = Image.new("RGB", (width * len(rows[0]), sum(row[0].height for row in rows)), "white")
+    top = 0
+    for row in rows:
+        for column, picture in enumerate(row):
+            sheet.paste(picture, (column * width + (width - picture.width) // 2, top))
+        top += row[0].height
+    return sheet
+
+
+def beside(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures in a row, with a gap between."""
     width = sum(picture.width + GAP for picture in pictures) - GAP
-    sheet, left = Image.new("RGB", (width, pictures[0].height), "white"), 0
+    sheet, left = Image.new("RGB", (width, max(picture.height for picture in pictures)), "white"), 0
     for picture in pictures:
         sheet.paste(picture, (left, 0))
         left += picture.width + GAP
     return sheet
+
+
+def draw(modalities: Mapping[str, Modality], items: Mapping[str, Tensor], scale: int) -> list[Row]:
+    """A row for each of the modalities' items [N, *]."""
+    return [modality.draw(items[name], scale) for name, modality in modalities.items()]
+
+
+def draw_decoded(method: Method, latents: Latents, scale: int) -> list[Row]:
+    """A row for each modality: the items that are decoded from N latents."""
+    modalities = method.modalities
+    parameters = method.decode(latents, list(modalities))
+    return draw(modalities, {name: m.to_item(parameters[name]) for name, m in modalities.items()}, scale)
+
+
+def contact_sheet(data: Dataset, columns: int = COLUMNS) -> Image.Image:
+    """A picture of test tuples, one a column and one modality a row: those of `shown_rows`."""
+    batch = data.test.batch(shown_rows(data, columns).to(data.test.device))
+    return grid(draw({m.name: m for m in data.modalities}, batch, scale=3))
+
+
+def shown_rows(data: Dataset, columns: int = COLUMNS, rounds: int | None = None) -> Tensor:
+    """Up to `columns` rows of the test split: the first tuple of each class, then the second of each, and so on, for
+    at most so many `rounds`. The classes are those of the first attribute; where no label is known, the first tuples.
+    """
+    attribute = next((labels.cpu() for labels in data.test.labels.values() if (labels >= 0).any()), None)
+    if attribute is None:
+        return torch.arange(min(columns, len(data.test)))
+    members = [(attribute == label).nonzero()[:, 0] for label in attribute.unique() if label >= 0]
+    rounds = rounds or max(len(rows) for rows in members)
+    return torch.stack([rows[k] for k in range(rounds) for rows in members if k < len(rows)][:columns])
 
 
 @torch.no_grad()
@@ -44,29 +81,35 @@ def save_samples(folder: Path, method: Method, data: Dataset, seed: int, columns
     samples_chains.png, where the prior has Langevin chains: a block per chain, one modality a row, from p0 (left) to
     the prior (right), the private latents held fixed (the poster's "Markov transition").
 
-    samples_cross.png: a block per source modality; its top row shows one held-out image of each class, and each row
-    below one target modality generated from it.
+    samples_cross.png: a block per source modality; its top row shows one held-out item of each class (the first ones,
+    where there are no labels), and each row below one target modality generated from it.
     """
-    streams = Streams(2_000_000 + seed, data.test.labels.device)
-    names = list(method.modalities)
-    joint = method.decode(method.sample_prior(columns, streams), names)
-    save_picture(folder / "samples_joint.png", grid(torch.stack([joint[name] for name in names])))
+    streams = Streams(2_000_000 + seed, data.test.device)
+    joint = draw_decoded(method, method.sample_prior(columns, streams), scale=3)
+    save_picture(folder / "samples_joint.png", grid(joint))
+    if method.prior.chain_steps:
+        save_picture(folder / "samples_chains.png", chains(method, streams))
+    save_picture(folder / "samples_cross.png", cross(method, data, streams))
 
-    if isinstance(method.prior, EnergyPrior):
-        steps = snapshots(method.prior.config.steps)
-        chains = torch.stack(list(method.prior.chains(CHAINS, steps, streams)))  # [T, N, D]
-        private = method.with_private(chains[0], streams).w
-        frames = [method.decode(Latents(z, private), names) for z in chains]
-        images = torch.stack([torch.stack([frame[name] for frame in frames], 1) for name in names], 1)
-        save_picture(folder / "samples_chains.png", beside([grid(block, scale=2) for block in images]))
 
-    first = torch.stack([(data.test.labels == label).nonzero()[0, 0] for label in data.test.labels.unique()])
-    batch = data.test.batch(first)
+def chains(method: Method, streams: Streams) -> Image.Image:
+    steps = snapshots(method.prior.chain_steps)
+    states = list(method.prior.chains(CHAINS, steps, streams))
+    private = method.with_private(states[0], streams).w
+    frames = [draw_decoded(method, Latents(z, private), scale=2) for z in states]
     blocks = []
-    for source in names:
-        generated = method.decode(method.infer(batch, [source], streams), names)
-        blocks.append(grid(torch.stack([batch[source], *(generated[name] for name in names)]), scale=2))
-    save_picture(folder / "samples_cross.png", beside(blocks))
+    for chain in range(CHAINS):
+        blocks.append(grid([[frame[m][chain] for frame in frames] for m in range(len(method.modalities))]))
+    return beside(blocks)
+
+
+def cross(method: Method, data: Dataset, streams: Streams) -> Image.Image:
+    batch = data.test.batch(shown_rows(data, rounds=1).to(data.test.device))
+    blocks = []
+    for name, source in method.modalities.items():
+        generated = draw_decoded(method, method.infer(batch, [name], streams), scale=2)
+        blocks.append(grid([source.draw(batch[name], 2), *generated]))
+    return beside(blocks)
 
 
 def save_picture(path: Path, picture: Image.Image) -> None:

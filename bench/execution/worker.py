@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import torch
 
 from bench.commands.arguments import choose_device
-from bench.config.resolve import restore
+from bench.config.restore import restore
 from bench.datasets import dataset_module
 from bench.datasets.base import Dataset
 from bench.errors import BenchError, UsageError

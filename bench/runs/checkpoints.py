@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from bench.errors import BenchError
+from bench.runs.store import previous as previous
 from bench.runs.store import write_atomic
 
 log = logging.getLogger("bench")
@@ -24,11 +25,6 @@ _DIGEST = 64  # hex digits of a SHA-256
 
 class Damaged(Exception):
     """The file is not what was written."""
-
-
-def previous(path: Path) -> Path:
-    """Where the checkpoint before `path` is kept: checkpoint.previous.pt beside checkpoint.pt."""
-    return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -69,20 +65,20 @@ def read_latest(path: Path, device: torch.device) -> dict[str, Any] | None:
         return read(path, device)
     except (Damaged, OSError) as damage:
         if not before.exists():
-            raise BenchError(f"{path} cannot be used ({damage}), and no earlier one is kept. {ANEW}") from damage
+            raise BenchError(f"{path} cannot be used ({damage}), and no earlier one is kept. {RETRAIN}") from damage
         # A writer that was killed between its two renames leaves none at `path`: nothing is lost then.
         if path.exists():
-            log.warning("%s cannot be used (%s): going on from %s", path, damage, before.name)
+            log.warning("%s cannot be used (%s): resuming from %s", path, damage, before.name)
     try:
         content = read(before, device)
     except (Damaged, OSError) as damage:
-        raise BenchError(f"neither {path} nor {before.name} can be used ({damage}). {ANEW}") from damage
+        raise BenchError(f"neither {path} nor {before.name} can be used ({damage}). {RETRAIN}") from damage
     # Else the next `save` would keep the damaged one, and have no whole one until it is done.
     before.replace(path)
     return content
 
 
-ANEW = "`bench run --force` makes the run anew"
+RETRAIN = "`bench run --force` trains the run again"
 
 
 def _sealed(archive: memoryview) -> tuple[memoryview, bytes, bytes]:

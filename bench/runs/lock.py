@@ -1,4 +1,4 @@
-"""Who is at work on a run. One process at a time may be.
+"""Who is at work on a run. One process at a time may be, be it training or evaluation.
 
 A claim is the kernel's lock on a file, which ends with the process, however it ends. Some cluster file systems do not
 share such locks between hosts; so the file also names its owner, and its time of modification is the owner's heartbeat.
@@ -6,24 +6,29 @@ share such locks between hosts; so the file also names its owner, and its time o
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
 import os
 import socket
+import stat
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from bench.errors import printable
 
 log = logging.getLogger("bench")
 
 HEARTBEAT_SECONDS = 30.0
 # Of an owner on another host. Longer than a file system's hiccup, or clocks that disagree.
 SILENCE_SECONDS = 300.0
+MOST_BYTES = 4096  # that are read of a lock file
 
 
 class Busy(Exception):
@@ -32,6 +37,10 @@ class Busy(Exception):
 
 class Replaced(Exception):
     """Another process has taken the claim over, as this one gave no sign of life for too long."""
+
+
+class Unusable(OSError):
+    """What lies in place of the lock file is none, or cannot be opened; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +58,14 @@ def claim(path: Path) -> Iterator[Claim]:
 
     Raises:
         Busy: another process has it, on this host or (by its heartbeat) on another.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; Unusable where it is no file, or may not be opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    with _open(path, os.O_RDWR | os.O_CREAT) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(f"another process has {path}") from None
+            raise Busy(f"another process is at work on {path.parent}{_named(_owner(path))}") from None
         _check_other_hosts(path)
         mine = Claim(path, Owner(socket.gethostname(), os.getpid(), time.time()))
         _write(file, json.dumps(asdict(mine.owner)))
@@ -94,13 +103,36 @@ def claimed(path: Path) -> bool:
     To ask is to hold the lock for an instant: a process that makes its claim just then finds it busy.
     """
     try:
-        with path.open() as file:
+        with _open(path, os.O_RDONLY) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except FileNotFoundError:
-        return False
+    except OSError:
+        return False  # there is none, or nobody can have it
     return _elsewhere(_owner(path)) and _silence(path) < SILENCE_SECONDS
+
+
+def _open(path: Path, flags: int) -> IO[str]:
+    """The lock file, which is never one behind a symbolic link: its content is replaced. Raises Unusable for others."""
+    advice = "If no process is at work on the run, remove it, and try again"
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        # A folder (EISDIR), a symbolic link (ELOOP), or a FIFO that nobody reads (ENXIO); else the disk's own trouble.
+        if error.errno not in (errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EACCES):
+            raise
+        raise Unusable(error.errno, f"the lock cannot be opened ({error.strerror}). {advice}", str(path)) from error
+    file = os.fdopen(descriptor, "r+" if flags & os.O_RDWR else "r") if _is_regular(descriptor) else None
+    if file is None:
+        os.close(descriptor)
+        raise Unusable(errno.EINVAL, f"the lock is not a regular file. {advice}", str(path))
+    return file
+
+
+def _is_regular(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def _check_other_hosts(path: Path) -> None:
@@ -120,17 +152,30 @@ def _elsewhere(owner: Owner | None) -> bool:
     return owner is not None and owner.host != socket.gethostname()
 
 
+def _named(owner: Owner | None) -> str:
+    return f": process {owner.pid} on {owner.host}" if owner else ""
+
+
 def _silence(path: Path) -> float:
-    """Seconds since the last heartbeat."""
-    return time.time() - path.stat().st_mtime
+    """Seconds since the last heartbeat; without end where the file has gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return float("inf")
 
 
 def _owner(path: Path) -> Owner | None:
-    """None where nobody is named, or a writer that was killed has left half a name."""
+    """None where nobody is named, or a writer that was killed has left half a name, or somebody has written else."""
     try:
-        return Owner(**json.loads(path.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+        with _open(path, os.O_RDONLY) as file:
+            tree: Any = json.loads(file.read(MOST_BYTES))
+        owner = Owner(**tree)
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    # bool is an int, and no number of a process.
+    if (type(owner.host), type(owner.pid)) != (str, int) or type(owner.started) not in (int, float):
+        return None
+    return Owner(printable(owner.host), owner.pid, owner.started)
 
 
 def _write(file: IO[str], text: str) -> None:

@@ -7,19 +7,92 @@ import json
 import platform
 import socket
 import subprocess
-from dataclasses import asdict
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 import bench
-from bench.training.acceleration import choose, cores
+from bench.errors import BenchError
+from bench.runs.machine import cores, processor
+from bench.runs.run import Run
+from bench.runs.store import read_json, write_text
 
 DISTRIBUTION = "multimodal-prior-bench"
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "mlxtend")
 PACKAGES = ("bench", "methods", "evaluators")
+
+
+def origin(device: torch.device) -> dict[str, Any]:
+    """What every file of results says: code, versions and hardware."""
+    return {"code": code(), **environment(device)}
+
+
+def describe(
+    run: Run,
+    device: torch.device,
+    *,
+    data: Mapping[str, Any],
+    classifier_accuracy: Mapping[str, Any],
+    acceleration: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The content of the run's provenance.json.
+
+    Code, versions, hardware and time of start are those of the session that did the training's first step; `sessions`
+    lists every process that worked on the run, so that one that another revision resumed says so.
+    """
+    before: dict[str, Any] = {"sessions": []}
+    if run.has_checkpoint and run.provenance_file.exists():
+        before = read_json(run.provenance_file)
+    here = origin(device)
+    here["hardware"]["acceleration"] = dict(acceleration)
+    session = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": here["hardware"]["host"],
+        "device": here["hardware"]["name"],
+        "torch": here["versions"]["torch"],
+        "code": here["code"],
+    }
+    # Where the program lies is nobody's business but this machine's.
+    first = {**here, "argv": [Path(sys.argv[0]).name, *sys.argv[1:]], "started": session["started"]}
+    return {
+        "method": run.config.method,
+        "config_hash": run.config.hash,
+        "seed": run.seed,
+        "data": dict(data),
+        "classifier_accuracy": dict(classifier_accuracy),
+        **{key: before.get(key, value) for key, value in first.items()},
+        "sessions": [*before["sessions"], session],
+    }
+
+
+def write_config(run: Run) -> None:
+    """config.yaml: every setting that decides the run's parameters, resolved."""
+    tree = {key: value for key, value in run.config.as_dict().items() if key != "evaluation"}
+    write_text(run.config_file, yaml.safe_dump(tree, sort_keys=False))
+
+
+def threads_of(run: Run) -> int:
+    """With how many threads the run is computed, on which the last digits of sums depend: those that it began with."""
+    try:
+        threads = read_json(run.provenance_file)["hardware"]["threads"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return torch.get_num_threads()
+    return threads if isinstance(threads, int) and threads > 0 else torch.get_num_threads()
+
+
+def check_same_data(run: Run, fingerprint: str, source: str, dataset: str) -> None:
+    """Raises BenchError if the run belongs to data with another fingerprint."""
+    if run.config.fingerprint != fingerprint:
+        raise BenchError(
+            f"{run.path} belongs to data with fingerprint {run.config.fingerprint[:16]}, but the {source} {dataset} "
+            f"here has {fingerprint[:16]}: name the data root that the run was made with (--data-root)"
+        )
 
 
 def code() -> dict[str, Any]:
@@ -52,10 +125,9 @@ def environment(device: torch.device) -> dict[str, Any]:
     versions["torch"] = str(torch.__version__)  # names the build as well, which a wheel's metadata may leave out
     hardware: dict[str, Any] = {
         "device": str(device),
-        "name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "name": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "cores": cores(),
         "threads": torch.get_num_threads(),
-        "acceleration": asdict(choose(device)),
         "host": socket.gethostname(),
         "system": platform.platform(),
     }
@@ -80,13 +152,3 @@ def _direct_url() -> dict[str, Any] | None:
     except metadata.PackageNotFoundError:
         return None
     return json.loads(text) if text else None
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

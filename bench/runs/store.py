@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import json
 import os
+import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +18,14 @@ from typing import IO, Any
 
 from bench.errors import BenchError, DataMissing
 
-TEMPORARY = ".tmp"
+TEMPORARY, DOOMED = ".tmp", ".old"
+# No text file of ours comes near it: a larger one is not ours, and is not read into memory.
+MOST_BYTES = 64 * 2**20
+
+
+def previous(path: Path) -> Path:
+    """Where the file before `path` is kept, if it is: checkpoint.previous.pt beside checkpoint.pt."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def write_atomic(path: Path, write: Callable[[IO[bytes]], object], keep: Path | None = None) -> None:
@@ -36,9 +46,7 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object], keep: Path | 
                 file.flush()
                 os.fsync(file.fileno())
             # mkstemp makes files private; results are for the group, as the umask says.
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
+            temporary.chmod(0o666 & ~_umask())
             if keep and path.exists():
                 path.replace(keep)
             temporary.replace(path)
@@ -51,6 +59,12 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object], keep: Path | 
             raise
         # A full disk shows at any of these calls, most of which know no name, or only the temporary one.
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def _sync_directory(path: Path) -> None:
@@ -91,17 +105,46 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a file, which may be anybody's: it never blocks, and never reads without end.
+
+    Raises OSError where it cannot be read, is no regular file (a folder, a FIFO, a device) or is larger than `most`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than {most} bytes", str(path))
+    return content
+
+
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
+    """Raises OSError as `read_regular`, and ValueError for what is not JSON, or not as `write_json` writes it."""
+    try:
+        return json.loads(read_regular(path).decode(), parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number of JSON")
 
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Waits for, then holds, the lock file `path`. The kernel lets go of it when the process ends, however it ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)  # at once, even if it is a FIFO
+    except PermissionError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # somebody else's file can be locked all the same
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -111,21 +154,35 @@ def new_directory(path: Path) -> Iterator[Path]:
     Raises OSError when `path` exists and is not empty.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY))
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
+    temporary.mkdir()  # unlike `tempfile`, for those whom the umask lets in
     try:
         yield temporary
-        temporary.chmod(0o755)
         temporary.replace(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
+def remove_leftovers(path: Path) -> None:
+    """Deletes what killed writers of the directory `path` have left beside it. No other may be at work."""
+    name = glob.escape(f".{path.name}.")
+    for suffix in (TEMPORARY, DOOMED):
+        for left in path.parent.glob(f"{name}*{suffix}"):
+            shutil.rmtree(left)
+
+
 def cache_root() -> Path:
-    """$BENCH_CACHE, else $XDG_CACHE_HOME/multimodal-prior-bench, else ~/.cache/multimodal-prior-bench."""
+    """$BENCH_CACHE, else $XDG_CACHE_HOME/multimodal-prior-bench, else ~/.cache/multimodal-prior-bench.
+
+    Raises DataMissing where none of them says a folder, as in a container whose user has no home.
+    """
     if named := os.environ.get("BENCH_CACHE"):
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multimodal-prior-bench"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multimodal-prior-bench"
+    except RuntimeError as error:
+        raise DataMissing("there is no home folder for the cache here: set BENCH_CACHE to a folder") from error
 
 
 @contextmanager
@@ -140,7 +197,10 @@ def keeping(what: str) -> Iterator[None]:
 
 
 def remove_directory(path: Path) -> None:
-    """Takes the directory out of sight in one step, then deletes it."""
-    doomed = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
+    """Takes the directory out of sight in one step, then deletes it; a file or a link in its place as well."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+        return
+    doomed = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=DOOMED))
     path.replace(doomed)
     shutil.rmtree(doomed)

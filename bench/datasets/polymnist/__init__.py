@@ -1,1 +1,5 @@
-"""PolyMNIST: five images of the same digit, each in another handwriting over another background."""
+"""The dataset PolyMNIST, from three sources: `POLYMNIST` is what is registered."""
+
+from bench.datasets.polymnist.source import POLYMNIST
+
+__all__ = ["POLYMNIST"]

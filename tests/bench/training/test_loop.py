@@ -10,28 +10,19 @@ import pytest
 import torch
 from torch import nn
 
-from bench.config.resolve import TrainerConfig
+from bench.config.schema import TrainerConfig
 from bench.datasets.base import Split
-from bench.errors import BenchError
-from bench.training import acceleration
+from bench.training import graphs
 from bench.training import loop as training
-from bench.training.loop import (
-    Diverged,
-    Interrupted,
-    clip,
-    epoch_order,
-    make_optimiser,
-    set_capturable,
-    set_learning_rates,
-    train,
-)
+from bench.training.loop import Diverged, Interrupted, epoch_order, train
 from methods import METHODS as ALL
 from methods.base import Method
-from tests.bench.conftest import tiny_config
+from methods.priors.factorised import LaplacePrior, LaplacePriorConfig
 from tests.conftest import make_data, make_method, modalities
 
 METHODS = ["mmvae", "ebm-generalized"]
 PRIOR = {"start": 0.4, "warmup": 0.2}
+TRAINER = TrainerConfig(epochs=3, batch_size=16, lr=4e-3, amsgrad=False, schedule="cosine", warmup=0.1)  # 18 steps
 
 
 def make(name, seed=0):
@@ -39,8 +30,7 @@ def make(name, seed=0):
 
 
 def run(method, path, seed=0, **options):
-    trainer = tiny_config("mmvae", "trainer.schedule=cosine", "trainer.warmup=0.1").trainer
-    return train(method, make_data().train, trainer, seed, path, **options)
+    return train(method, make_data().train, TRAINER, seed, path, **options)
 
 
 def after(steps):
@@ -63,6 +53,7 @@ class Stub(Method):
 
     def __init__(self, losses):
         super().__init__(None, modalities(1))
+        self.prior = LaplacePrior(LaplacePriorConfig(), 1)
         self.weight = nn.Parameter(torch.ones(1))
         self.losses = iter(losses)
 
@@ -74,9 +65,6 @@ class Stub(Method):
     def infer(self, batch, given, streams):
         raise NotImplementedError
 
-    def decode(self, latents, modalities):
-        raise NotImplementedError
-
 
 def stub_run(losses, path, epochs=2, **options):
     """Three steps an epoch."""
@@ -84,7 +72,7 @@ def stub_run(losses, path, epochs=2, **options):
     return train(Stub(losses), make_data(m=1).train, config, 0, path, **options)
 
 
-# Stopping and going on
+# Stopping and resuming
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -106,8 +94,8 @@ def test_an_interrupted_run_ends_with_the_same_bits(name, stops, tmp_path):
 @pytest.mark.parametrize("name", METHODS)
 def test_steps_become_a_graph_when_the_loss_has_settled(name, stops, tmp_path, monkeypatch):
     """A stand-in that keeps the function shows the order of things: the same steps, replayed from the right one on."""
-    monkeypatch.setattr(acceleration, "aside", lambda step, inputs: step(inputs))
-    monkeypatch.setattr(acceleration, "capture", lambda step, inputs, streams: partial(step))
+    monkeypatch.setattr(graphs, "aside", lambda step, inputs: step(inputs))
+    monkeypatch.setattr(graphs, "capture", lambda step, inputs, streams: partial(step))
     monkeypatch.setattr(training, "set_capturable", lambda *_: None)  # the CPU's optimiser is not
     expected = run(whole := make(name), tmp_path / "whole")
     for before, steps in itertools.pairwise([0, *stops]):
@@ -134,7 +122,7 @@ def test_a_stop_at_the_last_step_is_no_interruption(tmp_path):
     assert run(make("mmvae"), tmp_path / "file", stop=after(18)).step == 18
 
 
-def test_seconds_go_on_after_an_interruption(tmp_path):
+def test_seconds_count_on_after_an_interruption(tmp_path):
     with pytest.raises(Interrupted):
         run(make("mmvae"), tmp_path / "file", stop=after(5))
     before = torch.load(tmp_path / "file", weights_only=True)["state"]["seconds"]
@@ -223,84 +211,6 @@ def test_a_checkpoint_never_holds_a_diverged_state(tmp_path, monkeypatch):
     assert content["method"]["weight"].isfinite().all()
 
 
-# The optimiser
-
-
-def energy_group(optimiser):
-    (group,) = [group for group in optimiser.param_groups if group["name"] == "energy"]
-    return group
-
-
-def test_clipping_bounds_the_energys_gradient_and_reports_the_norm_before():
-    method = make_method("ebm-base", prior={"clip": 2.0})
-    optimiser = make_optimiser(method, TrainerConfig())
-    for p in method.parameters():
-        p.grad = torch.full_like(p, 3.0)
-    energy = energy_group(optimiser)["params"]
-    size = sum(p.numel() for p in energy)
-    norms = clip(optimiser)
-    assert list(norms) == ["grad_norm_energy"]
-    assert norms["grad_norm_energy"].item() == pytest.approx(3 * size**0.5, rel=1e-5)
-    assert torch.cat([p.grad.flatten() for p in energy]).norm().item() == pytest.approx(2.0, rel=1e-4)
-    assert all((p.grad == 3.0).all() for p in method.encoders.parameters())
-
-
-def test_every_parameter_is_in_one_group():
-    for name in METHODS:
-        method = make(name)
-        grouped = [p for group in make_optimiser(method, TrainerConfig()).param_groups for p in group["params"]]
-        assert sorted(map(id, grouped)) == sorted(map(id, method.parameters()))
-
-
-def rates(config, share, epoch=0, **prior):
-    optimiser = make_optimiser(make_method("ebm-base", prior={"lr": 0.5, "lr_decay": 1.0, **prior}), config)
-    set_learning_rates(optimiser, config, share, epoch)
-    return [group["lr"] for group in optimiser.param_groups]
-
-
-@pytest.mark.parametrize(
-    ("settings", "share", "expected"),
-    [
-        ({}, 0.7, 1.0),
-        ({"schedule": "cosine"}, 0.0, 1.0),
-        ({"schedule": "cosine"}, 0.5, 0.51),
-        ({"schedule": "cosine"}, 1.0, 0.02),
-        ({"warmup": 0.2}, 0.0, 0.0),
-        ({"warmup": 0.2}, 0.05, 0.25),
-        ({"warmup": 0.2}, 0.6, 1.0),
-        ({"warmup": 0.6, "schedule": "cosine"}, 0.5, 0.51 * 5 / 6),
-    ],
-)
-def test_every_learning_rate_follows_the_schedule(settings, share, expected):
-    networks, energy = rates(TrainerConfig(lr=0.1, **settings), share)
-    assert networks == pytest.approx(0.1 * expected)
-    assert energy == pytest.approx(0.5 * expected)
-
-
-def test_rates_in_tensors_follow_the_schedule_in_place():
-    """As a graph, which reads them where they were at its capture, needs it."""
-    optimiser = make_optimiser(make_method("ebm-base"), TrainerConfig(lr=0.1))
-    set_capturable(optimiser, torch.device("cpu"))
-    before = [group["lr"] for group in optimiser.param_groups]
-    set_learning_rates(optimiser, TrainerConfig(lr=0.1, schedule="cosine"), 0.5, 0)
-    assert [group["lr"] is rate for group, rate in zip(optimiser.param_groups, before, strict=True)] == [True, True]
-    assert before[0].item() == pytest.approx(0.1 * 0.51)
-    set_capturable(optimiser, None)
-    assert optimiser.param_groups[0]["lr"] == pytest.approx(0.1 * 0.51)
-    assert [(type(group["lr"]), group["capturable"]) for group in optimiser.param_groups] == [(float, False)] * 2
-
-
-def test_the_energys_rate_decays_by_epoch_and_may_be_zero():
-    assert rates(TrainerConfig(lr=0.1), 0.5, epoch=3, lr_decay=0.5) == pytest.approx([0.1, 0.5 / 8])
-    assert rates(TrainerConfig(lr=0.1), 0.5, lr=0.0) == pytest.approx([0.1, 0.0])
-
-
-def test_adam_is_as_configured():
-    optimiser = make_optimiser(make_method("ebm-base", prior={"betas": (0.1, 0.2)}), TrainerConfig(amsgrad=False))
-    assert [group["amsgrad"] for group in optimiser.param_groups] == [False, False]
-    assert [group["betas"] for group in optimiser.param_groups] == [(0.9, 0.999), (0.1, 0.2)]
-
-
 def test_methods_train_in_training_mode(tmp_path):
     method = make("mmvae").eval()
     run(method, tmp_path / "file")
@@ -315,18 +225,3 @@ def test_training_draws_nothing_from_generators_that_no_checkpoint_holds(name, t
     after = torch.get_rng_state(), random.getstate(), pickle.dumps(np.random.get_state())
     assert torch.equal(before[0], after[0])
     assert before[1:] == after[1:]
-
-
-@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
-def test_a_checkpoint_that_cannot_be_read_says_what_to_do(tmp_path, damage):
-    path = tmp_path / "checkpoint.pt"
-    run(make("mmvae"), path)
-    path.write_bytes(path.read_bytes()[:2000] if damage is None else damage)
-    with pytest.raises(BenchError, match="--force"):
-        run(make("mmvae"), path)
-
-
-def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    run(make("mmvae"), tmp_path / "checkpoint.pt")
-    with pytest.raises(BenchError, match="another version"):
-        run(make("mmvaeplus"), tmp_path / "checkpoint.pt")

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from bench.datasets.polymnist import official, recipe
-from bench.datasets.polymnist import sources as polymnist
+from bench.datasets.polymnist import POLYMNIST
 from bench.errors import DataMissing
 from tests.bench.datasets.conftest import SIZES, write_tensors
 
@@ -35,7 +35,7 @@ def write_pngs(root: Path) -> None:
 @pytest.mark.parametrize("place", ["PolyMNIST", ".", "PolyMNIST/PolyMNIST"])
 def test_official_images_are_aligned_whatever_the_directory_order(place: str, data_root: Path) -> None:
     write_pngs(data_root / place)
-    dataset = polymnist.load("official", data_root)
+    dataset = POLYMNIST.load("official", data_root)
     for split in SIZES:
         part = getattr(dataset, split)
         images = official_images(split)
@@ -51,7 +51,7 @@ def test_official_tuples_that_do_not_match_are_refused(data_root: Path) -> None:
     folder = data_root / "PolyMNIST" / "test" / "m3"
     (folder / "4.2.png").rename(folder / "4.5.png")
     with pytest.raises(DataMissing, match=r"test/m3 lacks 4\.2\.png"):
-        polymnist.load("official", data_root)
+        POLYMNIST.load("official", data_root)
 
 
 def test_official_unreadable_or_wrong_images_are_refused(data_root: Path) -> None:
@@ -60,24 +60,24 @@ def test_official_unreadable_or_wrong_images_are_refused(data_root: Path) -> Non
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(DataMissing, match=r"m1/0\.0\.png is no readable image"):
-        polymnist.load("official", data_root)
+        POLYMNIST.load("official", data_root)
     Image.new("RGB", (32, 28)).save(path)
     with pytest.raises(DataMissing, match="32×28, not 28×28"):
-        polymnist.load("official", data_root)
+        POLYMNIST.load("official", data_root)
 
 
 def test_official_incomplete_set_is_refused(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_pngs(data_root)
     monkeypatch.setattr(official, "SIZES", {"train": 60_000, "test": 10_000})
     with pytest.raises(DataMissing, match=r"train/m0 holds \[12, 3, 28, 28\], not \[60000, 3, 28, 28\]"):
-        polymnist.load("official", data_root)
+        POLYMNIST.load("official", data_root)
 
 
 @pytest.mark.parametrize("as_float", [False, True])
 @pytest.mark.parametrize("place", ["MMNIST", ".", "PolyMNIST/MMNIST"])
 def test_official_tensors(as_float: bool, place: str, data_root: Path) -> None:
     written = write_tensors(data_root / place, as_float)
-    dataset = polymnist.load("official", data_root)
+    dataset = POLYMNIST.load("official", data_root)
     for split in SIZES:
         part = getattr(dataset, split)
         assert torch.equal(part.labels, written[split]["labels"])
@@ -106,4 +106,4 @@ def test_official_tensors_that_are_wrong(name: str, value: object, message: str,
     else:
         torch.save(value, path)
     with pytest.raises(DataMissing, match=message):
-        polymnist.load("official", data_root)
+        POLYMNIST.load("official", data_root)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from bench.datasets import cache
 from bench.datasets.polymnist import recipe
-from bench.datasets.polymnist import sources as polymnist
+from bench.datasets.polymnist import POLYMNIST
 from bench.errors import DataMissing
 from tests.bench.datasets.conftest import write_ingredients
 
@@ -91,7 +91,7 @@ def test_bundled_content_is_pinned(full: recipe.Arrays) -> None:
 @pytest.mark.parametrize(("place", "zipped"), [(".", False), ("mnist", True), ("MNIST/raw", False)])
 def test_rebuilt_from_files(place: str, zipped: bool, data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_ingredients(data_root, monkeypatch, place=place, zipped=zipped)
-    dataset = polymnist.load("rebuilt", data_root)
+    dataset = POLYMNIST.load("rebuilt", data_root)
     assert (len(dataset.train), len(dataset.test)) == (12, 10)
     assert dataset.test.labels.tolist() == list(range(10))
     for position, x in enumerate(dataset.train.items.values()):
@@ -100,9 +100,9 @@ def test_rebuilt_from_files(place: str, zipped: bool, data_root: Path, monkeypat
 
 def test_rebuilt_is_built_again_when_a_photograph_changes(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_ingredients(data_root, monkeypatch, place="mnist", zipped=True)
-    first = polymnist.load("rebuilt", data_root)
+    first = POLYMNIST.load("rebuilt", data_root)
     Image.new("RGB", (50, 50), (1, 2, 3)).save(data_root / "polymnist_backgrounds" / "3.png")
-    second = polymnist.load("rebuilt", data_root)
+    second = POLYMNIST.load("rebuilt", data_root)
     assert second.fingerprint != first.fingerprint
     assert set(second.train.items["m2"][:, 0].flatten().tolist()) == {1, 254}
 
@@ -132,7 +132,7 @@ def test_damaged_idx_files_are_refused(
     path = data_root / "mnist" / "t10k-images-idx3-ubyte"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataMissing, match=message):
-        polymnist.load("rebuilt", data_root)
+        POLYMNIST.load("rebuilt", data_root)
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[:-20], lambda content: b"no gzip" + content])
@@ -143,7 +143,7 @@ def test_damaged_gzip_is_refused(
     path = data_root / "mnist" / "train-images-idx3-ubyte.gz"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataMissing, match=r"ubyte\.gz cannot be read"):
-        polymnist.load("rebuilt", data_root)
+        POLYMNIST.load("rebuilt", data_root)
 
 
 def test_photographs_must_be_five_readable_and_large_enough(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,10 +151,10 @@ def test_photographs_must_be_five_readable_and_large_enough(data_root: Path, mon
     photo = data_root / "polymnist_backgrounds" / "5.png"
     Image.new("RGB", (28, 100)).save(photo)
     with pytest.raises(DataMissing, match="28×100: a background must exceed 28 pixels"):
-        polymnist.load("rebuilt", data_root)
+        POLYMNIST.load("rebuilt", data_root)
     photo.write_bytes(b"GIF?")
     with pytest.raises(DataMissing, match="no readable image"):
-        polymnist.load("rebuilt", data_root)
+        POLYMNIST.load("rebuilt", data_root)
     photo.unlink()
     with pytest.raises(DataMissing, match="holds 4 images; PolyMNIST needs exactly five"):
-        polymnist.load("rebuilt", data_root)
+        POLYMNIST.load("rebuilt", data_root)

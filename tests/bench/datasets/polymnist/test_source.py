@@ -9,13 +9,13 @@ import torch
 
 from bench.datasets import dataset_module
 from bench.datasets.polymnist import recipe
-from bench.datasets.polymnist import sources as polymnist
+from bench.datasets.polymnist import POLYMNIST
 from bench.errors import DataMissing, UsageError
 from tests.bench.datasets.conftest import write_ingredients, write_tensors
 
 
 def test_load_gives_a_dataset(data_root: Path) -> None:
-    dataset = polymnist.load("bundled", data_root)
+    dataset = POLYMNIST.load("bundled", data_root)
     assert dataset_module("polymnist") is polymnist
     assert (dataset.name, dataset.source, dataset.classes) == ("polymnist", "bundled", 10)
     assert [m.name for m in dataset.modalities] == ["m0", "m1", "m2", "m3", "m4"]
@@ -31,24 +31,24 @@ def test_load_gives_a_dataset(data_root: Path) -> None:
 
 
 def test_second_load_reads_the_cache(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = polymnist.load("bundled", data_root)
+    first = POLYMNIST.load("bundled", data_root)
     monkeypatch.setattr(recipe, "bundled", lambda: pytest.fail("built twice"))
-    second = polymnist.load("bundled", data_root)
+    second = POLYMNIST.load("bundled", data_root)
     assert second.fingerprint == first.fingerprint
     assert torch.equal(second.train.items["m3"], first.train.items["m3"])
     assert torch.equal(second.test.labels, first.test.labels)
 
 
 def test_another_version_of_the_recipe_is_built_anew(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = polymnist.load("bundled", data_root).fingerprint
+    first = POLYMNIST.load("bundled", data_root).fingerprint
     monkeypatch.setattr(recipe, "SEED", 43)
-    assert polymnist.load("bundled", data_root).fingerprint == first
+    assert POLYMNIST.load("bundled", data_root).fingerprint == first
     monkeypatch.setattr(recipe, "VERSION", recipe.VERSION + 1)
-    assert polymnist.load("bundled", data_root).fingerprint != first
+    assert POLYMNIST.load("bundled", data_root).fingerprint != first
 
 
 def test_contact_sheet_shows_the_first_tuple_of_each_class(data_root: Path) -> None:
-    dataset = polymnist.load("bundled", data_root)
+    dataset = POLYMNIST.load("bundled", data_root)
     shuffled = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(0))
     test = dataclasses.replace(
         dataset.test,
@@ -66,26 +66,26 @@ def test_contact_sheet_shows_the_first_tuple_of_each_class(data_root: Path) -> N
 
 def test_missing_data_say_what_to_do(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataMissing, match=r"no official PolyMNIST under .*--source bundled"):
-        polymnist.load("official", data_root)
+        POLYMNIST.load("official", data_root)
     with pytest.raises(DataMissing, match=r"no MNIST under .*train-images-idx3-ubyte"):
-        polymnist.load("rebuilt", data_root)
+        POLYMNIST.load("rebuilt", data_root)
     write_ingredients(data_root, monkeypatch, place="mnist", zipped=True)
     (data_root / "polymnist_backgrounds").rename(data_root / "elsewhere")
     with pytest.raises(DataMissing, match="no background photographs: put five"):
-        polymnist.load("rebuilt", data_root)
+        POLYMNIST.load("rebuilt", data_root)
 
 
 def test_auto_takes_the_best_that_is_there(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert polymnist.SOURCES == ("official", "rebuilt", "bundled")
-    assert polymnist.choose_source("auto", data_root / "absent") == "bundled"
+    assert POLYMNIST.sources == ("official", "rebuilt", "bundled")
+    assert POLYMNIST.choose_source("auto", data_root / "absent") == "bundled"
     write_ingredients(data_root, monkeypatch, place="mnist", zipped=True)
-    assert polymnist.choose_source("auto", data_root) == "rebuilt"
+    assert POLYMNIST.choose_source("auto", data_root) == "rebuilt"
     write_tensors(data_root / "MMNIST", as_float=False)
-    assert polymnist.choose_source("auto", data_root) == "official"
-    assert polymnist.load("auto", data_root).source == "official"
+    assert POLYMNIST.choose_source("auto", data_root) == "official"
+    assert POLYMNIST.load("auto", data_root).source == "official"
 
 
 def test_a_named_source_is_taken_at_its_word(data_root: Path) -> None:
-    assert [polymnist.choose_source(name, data_root) for name in polymnist.SOURCES] == list(polymnist.SOURCES)
+    assert [POLYMNIST.choose_source(name, data_root) for name in POLYMNIST.sources] == list(POLYMNIST.sources)
     with pytest.raises(UsageError, match=r"unknown source 'bundle': did you mean 'bundled'.*auto, official"):
-        polymnist.choose_source("bundle", data_root)
+        POLYMNIST.choose_source("bundle", data_root)

@@ -1,17 +1,19 @@
-"""Encoders and decoders of image modalities, and the energy network.
+"""Encoders and decoders of images.
 
-An encoder maps x [B, C, H, W] to (loc, raw scale), each [B, L]; a decoder maps u [N, L] to a location [N, C, H, W],
-where u = (w, z) and L = D_w + D. `NETWORKS[kind][name]` is the table that configurations choose from.
+An encoder maps x [B, C, H, W] to (loc, raw scale), each [B, L]; a decoder maps u [N, L] to one number a pixel, the
+location (or logit) of the likelihood [N, C, H, W], where u = (w, z) and L = D_w + D.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from methods.modality import Modality
 
 
 class Rearranged(torch.autograd.Function):
@@ -40,9 +42,9 @@ class PatchEncoder(nn.Module):
 
     PATCH, WIDTH, HIDDEN = 4, 32, 64
 
-    def __init__(self, shape: Sequence[int], w_dim: int, z_dim: int) -> None:
+    def __init__(self, modality: Modality, w_dim: int, z_dim: int) -> None:
         super().__init__()
-        c, h, w = check_multiple(shape, self.PATCH)
+        c, h, w = check_multiple(modality.shape, self.PATCH)
         self.grid = (h // self.PATCH, w // self.PATCH)
         self.embed = nn.Linear(c * self.PATCH**2, self.WIDTH)
         self.hidden = nn.Linear(self.grid[0] * self.grid[1] * self.WIDTH, self.HIDDEN)
@@ -66,9 +68,9 @@ class PatchDecoder(nn.Module):
 
     PATCH, WIDTH, HIDDEN = 4, 32, 64
 
-    def __init__(self, shape: Sequence[int], latent_dim: int) -> None:
+    def __init__(self, modality: Modality, latent_dim: int) -> None:
         super().__init__()
-        self.shape = c, h, w = check_multiple(shape, self.PATCH)
+        self.shape = c, h, w = check_multiple(modality.shape, self.PATCH)
         self.grid = (h // self.PATCH, w // self.PATCH)
         self.hidden = nn.Linear(latent_dim, self.HIDDEN)
         self.codes = nn.Linear(self.HIDDEN, self.grid[0] * self.grid[1] * self.WIDTH)
@@ -86,9 +88,10 @@ class PatchDecoder(nn.Module):
 class ConvEncoder(nn.Module):
     """Three strided convolutions and a hidden layer of the latent's size (MoPoE and MVTCAE releases, PolyMNIST)."""
 
-    def __init__(self, shape: Sequence[int], w_dim: int, z_dim: int) -> None:
+    def __init__(self, modality: Modality, w_dim: int, z_dim: int) -> None:
         super().__init__()
-        channels, size, latent = shape[0], check_conv(shape), w_dim + z_dim
+        channels, latent = modality.shape[0], w_dim + z_dim
+        rows, columns = conv_sides(modality.shape)[-1]
         self.trunk = nn.Sequential(
             nn.Conv2d(channels, 32, 3, stride=2, padding=1),
             nn.ReLU(),
@@ -97,7 +100,7 @@ class ConvEncoder(nn.Module):
             nn.Conv2d(64, 128, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(128 * size * size, latent),
+            nn.Linear(128 * rows * columns, latent),
             nn.ReLU(),
         )
         self.loc = nn.Linear(latent, latent)
@@ -109,20 +112,26 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Mirror of `ConvEncoder` for 28×28 images; output paddings 0, 1, 1 lead 4 -> 7 -> 14 -> 28."""
+    """Mirror of `ConvEncoder`: 4 -> 7 -> 14 -> 28 pixels for 28×28 images, by output paddings of 0, 1 and 1."""
 
-    def __init__(self, shape: Sequence[int], latent_dim: int) -> None:
+    def __init__(self, modality: Modality, latent_dim: int) -> None:
         super().__init__()
-        size = check_conv(shape)
+        *larger, (rows, columns) = conv_sides(modality.shape)
+        smaller = [(rows, columns), *reversed(larger[1:])]
+        # A transposed convolution gives 2n − 1 pixels; the encoder came from that many or one more.
+        padding = [
+            (high - 2 * rows_in + 1, wide - 2 * columns_in + 1)
+            for (rows_in, columns_in), (high, wide) in zip(smaller, reversed(larger))
+        ]
         self.net = nn.Sequential(
-            nn.Linear(latent_dim, 128 * size * size),
+            nn.Linear(latent_dim, 128 * rows * columns),
             nn.ReLU(),
-            nn.Unflatten(1, (128, size, size)),
-            nn.ConvTranspose2d(128, 64, 3, stride=2, padding=1),
+            nn.Unflatten(1, (128, rows, columns)),
+            nn.ConvTranspose2d(128, 64, 3, stride=2, padding=1, output_padding=padding[0]),
             nn.ReLU(),
-            nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1),
+            nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=padding[1]),
             nn.ReLU(),
-            nn.ConvTranspose2d(32, shape[0], 3, stride=2, padding=1, output_padding=1),
+            nn.ConvTranspose2d(32, modality.shape[0], 3, stride=2, padding=1, output_padding=padding[2]),
         )
 
     def forward(self, u: Tensor) -> Tensor:
@@ -152,11 +161,12 @@ class ResBlock(nn.Module):
 class ResNetTrunk(nn.Module):
     """28×28 -> 256×7×7 -> two linear heads for one subspace."""
 
-    def __init__(self, shape: Sequence[int], dim: int) -> None:
+    def __init__(self, modality: Modality, dim: int) -> None:
         super().__init__()
-        features = 256 * (check_multiple(shape, 4)[1] // 4) * (shape[2] // 4)
+        c, h, w = check_multiple(modality.shape, 4)
+        features = 256 * (h // 4) * (w // 4)
         self.trunk = nn.Sequential(
-            nn.Conv2d(shape[0], 64, 3, padding=1),
+            nn.Conv2d(c, 64, 3, padding=1),
             ResBlock(64, 64),
             nn.AvgPool2d(3, stride=2, padding=1),
             ResBlock(64, 128),
@@ -175,9 +185,9 @@ class ResNetTrunk(nn.Module):
 class ResNetEncoder(nn.Module):
     """One trunk for w and one for z, as in the MMVAE+ release; the trunk of w is absent when D_w = 0."""
 
-    def __init__(self, shape: Sequence[int], w_dim: int, z_dim: int) -> None:
+    def __init__(self, modality: Modality, w_dim: int, z_dim: int) -> None:
         super().__init__()
-        self.trunks = nn.ModuleList(ResNetTrunk(shape, dim) for dim in (w_dim, z_dim) if dim)
+        self.trunks = nn.ModuleList(ResNetTrunk(modality, dim) for dim in (w_dim, z_dim) if dim)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         locs, raws = zip(*(trunk(x) for trunk in self.trunks))
@@ -187,9 +197,9 @@ class ResNetEncoder(nn.Module):
 class ResNetDecoder(nn.Module):
     """Linear to 256×7×7, three residual blocks with two nearest-neighbour upsamplings (MMVAE+ release)."""
 
-    def __init__(self, shape: Sequence[int], latent_dim: int) -> None:
+    def __init__(self, modality: Modality, latent_dim: int) -> None:
         super().__init__()
-        c, h, w = check_multiple(shape, 4)
+        c, h, w = check_multiple(modality.shape, 4)
         self.net = nn.Sequential(
             nn.Linear(latent_dim, 256 * (h // 4) * (w // 4)),
             nn.Unflatten(1, (256, h // 4, w // 4)),
@@ -207,72 +217,18 @@ class ResNetDecoder(nn.Module):
         return location
 
 
-NetworkName = Literal["patch", "conv", "resnet"]
-
-
-class Networks(NamedTuple):
-    encoder: type[nn.Module]  # (shape, w_dim, z_dim)
-    decoder: type[nn.Module]  # (shape, latent_dim)
-
-
-NETWORKS: dict[str, dict[str, Networks]] = {
-    "image": {
-        "patch": Networks(PatchEncoder, PatchDecoder),
-        "conv": Networks(ConvEncoder, ConvDecoder),
-        "resnet": Networks(ResNetEncoder, ResNetDecoder),
-    },
-}
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"leaky_relu": nn.LeakyReLU, "gelu": nn.GELU, "silu": nn.SiLU}
-
-
-def energy_network(dim: int, width: int, activation: str) -> nn.Sequential:
-    """f_α: D -> width -> width -> 1 (Pang et al. 2020). The last layer starts at zero, so that p_α = p0 at first."""
-    act = (lambda: nn.LeakyReLU(0.2)) if activation == "leaky_relu" else ACTIVATIONS[activation]
-    last = nn.Linear(width, 1)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(dim, width), act(), nn.Linear(width, width), act(), last)
-
-
-def input_gradient(network: nn.Module, z: Tensor) -> Tensor:
-    """∂/∂z Σ network(z) of a network that maps each row by itself, [N, D] -> [N, 1]: [N, D], a constant.
-
-    The layers of `energy_network` are gone back through by hand: chains of many small steps spend most of their time
-    in autograd's bookkeeping otherwise. Any other module is autograd's.
-    """
-    layers = list(network) if isinstance(network, nn.Sequential) else [network]
-    if not all(type(layer) in INPUT_GRADIENTS for layer in layers):
-        with torch.enable_grad():
-            z = z.detach().requires_grad_()
-            return torch.autograd.grad(network(z).sum(), z)[0]
-    with torch.no_grad():
-        inputs = [z]
-        for layer in layers[:-1]:
-            inputs.append(layer(inputs[-1]))
-        gradient = z.new_ones(len(z), 1)
-        for layer, x in zip(reversed(layers), reversed(inputs)):
-            gradient = INPUT_GRADIENTS[type(layer)](layer, gradient, x)
-    return gradient
-
-
-# (layer, gradient of its output, its input) -> gradient of its input
-INPUT_GRADIENTS: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], Tensor]] = {
-    nn.Linear: lambda layer, g, x: g @ layer.weight,
-    nn.LeakyReLU: lambda layer, g, x: torch.ops.aten.leaky_relu_backward(g, x, layer.negative_slope, False),
-    nn.GELU: lambda layer, g, x: torch.ops.aten.gelu_backward(g, x, approximate=layer.approximate),
-    nn.SiLU: lambda layer, g, x: torch.ops.aten.silu_backward(g, x),
-}
-
-
 def check_multiple(shape: Sequence[int], factor: int) -> tuple[int, int, int]:
+    """The shape (C, H, W). Raises ValueError unless H and W are multiples of `factor`."""
     if len(shape) != 3 or shape[1] % factor or shape[2] % factor:
         raise ValueError(f"shape {tuple(shape)}: this network needs (C, H, W) with H and W multiples of {factor}")
     return shape[0], shape[1], shape[2]
 
 
-def check_conv(shape: Sequence[int]) -> int:
-    """Side of the last feature map; raises ValueError for shapes that the mirror decoder cannot rebuild."""
-    if tuple(shape[1:]) != (28, 28):
-        raise ValueError(f"shape {tuple(shape)}: the 'conv' networks are made for C×28×28 images; use 'patch'")
-    return 4
+def conv_sides(shape: Sequence[int]) -> list[tuple[int, int]]:
+    """(height, width) of an image (C, H, W) and after each of three strided convolutions. Raises ValueError below 8."""
+    if min(shape[1:]) < 8:
+        raise ValueError(f"shape {tuple(shape)}: the 'conv' networks need images of at least 8×8 pixels")
+    sides = [(shape[1], shape[2])]
+    for _ in range(3):
+        sides.append(((sides[-1][0] + 1) // 2, (sides[-1][1] + 1) // 2))
+    return sides

@@ -1,0 +1,126 @@
+"""Files of the user's: read whole, or refused with a sentence. They may be anything, hostile included."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import stat
+import zipfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from bench.errors import BenchError, DataMissing
+
+FORMATS = ("PNG", "JPEG")  # others of PIL's decoders have no business here, and one of them starts programs
+
+
+@contextmanager
+def refusing(path: Path, what: str) -> Iterator[None]:
+    """Around what reads `path`: raises DataMissing, for people, whatever that raises."""
+    try:
+        yield
+    except BenchError:
+        raise
+    # Readers of broken files raise nearly anything: ValueError, struct.error, KeyError, RecursionError, MemoryError …
+    except Exception as error:
+        raise DataMissing(f"{path} is no readable {what} ({reason(error)}): put another in its place") from error
+
+
+def reason(error: Exception) -> str:
+    """An error's first line, short and printable: a hostile file has its say in some messages."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    first = "".join(c for c in text.strip().partition("\n")[0] if c.isprintable())
+    return (first[:200] or type(error).__name__).rstrip(".")
+
+
+def check_file(path: Path, what: str, limit: int | None = None) -> None:
+    """Raises DataMissing unless it is a file (never a FIFO, which would block) of 1 to `limit` bytes."""
+    with refusing(path, what):
+        status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise DataMissing(f"{path} is {kind}: put {what} in its place")
+    if not status.st_size:
+        raise DataMissing(f"{path} is empty: fetch it again")
+    if limit is not None and status.st_size > limit:
+        raise DataMissing(f"{path} has {status.st_size:,} bytes, more than the {limit:,} of {what}")
+
+
+def read_bytes(path: Path, what: str, limit: int) -> bytes:
+    """A file's content of at most `limit` bytes, unpacked if it is a .gz. Raises DataMissing."""
+    check_file(path, what, limit)
+    with refusing(path, what), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise DataMissing(f"{path} unpacks to more than the {limit:,} bytes of {what}")
+    return content
+
+
+def read_image(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
+    """A PNG or JPEG file as RGB.
+
+    Greys of 16 bits become their high byte, as 16-bit colours do. What a transparent pixel would look like is nobody's
+    to say: an alpha channel must be opaque.
+
+    Args:
+        size: width and height that it must have.
+
+    Raises DataMissing.
+    """
+    check_file(path, "an image (.jpg or .png)")
+    with refusing(path, "image"), Image.open(path, formats=FORMATS) as file:
+        if size and file.size != size:
+            raise DataMissing(f"{path} is {file.width}×{file.height}, not {size[0]}×{size[1]}")
+        if file.mode.startswith("I"):
+            return _from_16_bits(path, file)
+        if "A" in file.getbands() or "transparency" in file.info:
+            opaque = file.convert("RGBA")
+            if opaque.getchannel("A").getextrema() != (255, 255):
+                raise _transparent(path)
+            return opaque.convert("RGB")
+        return file.convert("RGB")
+
+
+def _from_16_bits(path: Path, file: Image.Image) -> Image.Image:
+    """`convert` alone would clip all above 255 to white."""
+    if "transparency" in file.info:
+        raise _transparent(path)
+    grey = np.asarray(file).astype(np.int64)
+    if grey.min() < 0 or grey.max() >= 1 << 16:
+        raise DataMissing(f"{path} has more than 16 bits a pixel: save it with 8")
+    return Image.fromarray((grey >> 8).astype(np.uint8)).convert("RGB")
+
+
+def _transparent(path: Path) -> DataMissing:
+    return DataMissing(f"{path} has transparent pixels: save it without transparency")
+
+
+def read_tensor(path: Path, shape: tuple[int, ...], dtypes: Collection[torch.dtype]) -> Tensor:
+    """The tensor [*shape], of one of `dtypes`, that a .pt file holds. Nothing in the file is executed.
+
+    Raises DataMissing.
+    """
+    limit = 16 * math.prod(shape) + (1 << 20)  # twice what float64 takes, and some room for the format
+    check_file(path, "a tensor file", limit)
+    with refusing(path, "tensor file"):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if sum(member.file_size for member in archive.infolist()) > limit:
+                    raise DataMissing(f"{path} unpacks to more than {limit:,} bytes")
+        tensor = torch.load(path, weights_only=True, map_location="cpu")
+    if not isinstance(tensor, Tensor):
+        raise DataMissing(f"{path} holds a {type(tensor).__name__}, not a tensor")
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":
+        raise DataMissing(f"{path} holds a {tensor.layout} tensor on {tensor.device}, not a plain one")
+    if tuple(tensor.shape) != shape:
+        raise DataMissing(f"{path} holds {list(tensor.shape)}, not {list(shape)}: unpack the archive again")
+    if tensor.dtype not in dtypes:
+        allowed = ", ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
+        raise DataMissing(f"{path} is {tensor.dtype}; allowed: {allowed}")
+    return tensor.detach().contiguous()

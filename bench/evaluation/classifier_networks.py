@@ -1,0 +1,126 @@
+"""The classifiers' networks: one class for each kind of modality, with one head for each attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import BenchError, unknown
+from bench.evaluation.degradation import augment, degrade, forget_words
+from methods.modality import PAD, Modality, TextModality
+
+HIDDEN = 128  # features of every classifier
+UNKNOWN_CLASS = -1  # the label of a tuple whose class is not known
+
+
+class Classifier(nn.Module):
+    """Layers that end in `HIDDEN` features, and a linear head on them for each attribute.
+
+    Args:
+        layers: items [N, *], as `Modality.to_input` gives them, -> features [N, HIDDEN].
+        attributes: {attribute: number of classes}.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], attributes: Mapping[str, int]) -> None:
+        super().__init__()
+        self.attributes = tuple(attributes)
+        self.body = nn.Sequential(*layers)
+        # A list: an attribute may have any name, a module may not.
+        self.heads = nn.ModuleList(nn.Linear(HIDDEN, classes) for classes in attributes.values())
+
+    def forward(self, items: Tensor) -> dict[str, Tensor]:
+        """Logits {attribute: [N, classes]}."""
+        return self.classify(self.features(items))
+
+    def features(self, items: Tensor) -> Tensor:
+        """The last hidden activations: [N, *] -> [N, HIDDEN]."""
+        return cast(Tensor, self.body(items))
+
+    def classify(self, features: Tensor) -> dict[str, Tensor]:
+        """Logits of those activations: {attribute: [N, classes]}."""
+        return {attribute: head(features) for attribute, head in zip(self.attributes, self.heads, strict=True)}
+
+    @staticmethod
+    def disturb(items: Tensor, generator: torch.Generator, few_items: bool) -> Tensor:
+        """Items [N, *] as a classifier of generated ones should have seen them in training.
+
+        Args:
+            few_items: as in `Dataset`.
+        """
+        raise NotImplementedError
+
+
+class ImageClassifier(Classifier):
+    """Two strided convolutions and a hidden layer: 211,482 parameters for 3×28×28 and ten classes.
+
+    The layout is that of the published evaluations' classifiers, but wider, and normalised instead of regularised by
+    heavy dropout: it learns digits over photographs in seconds, where theirs stays below 0.95 in that time.
+    """
+
+    def __init__(self, modality: Modality, attributes: Mapping[str, int]) -> None:
+        channels, height, width = modality.shape
+        layers = [
+            nn.Conv2d(channels, 16, 4, stride=2, padding=1),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 4, stride=2, padding=1),
+            nn.BatchNorm2d(32),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * (height // 4) * (width // 4), HIDDEN),
+            nn.BatchNorm1d(HIDDEN),
+            nn.ReLU(),
+        ]
+        super().__init__(layers, attributes)
+
+    @staticmethod
+    def disturb(items: Tensor, generator: torch.Generator, few_items: bool) -> Tensor:
+        return degrade(augment(items, generator) if few_items else items, generator)
+
+
+class TextClassifier(Classifier):
+    """An embedding, one convolution over the tokens, its maximum over time and a hidden layer."""
+
+    def __init__(self, modality: Modality, attributes: Mapping[str, int]) -> None:
+        words = len(cast(TextModality, modality).vocabulary)
+        layers = [
+            nn.Embedding(words, 64, padding_idx=PAD),
+            ChannelsFirst(),
+            nn.Conv1d(64, HIDDEN, 3, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveMaxPool1d(1),
+            nn.Flatten(),
+            nn.Linear(HIDDEN, HIDDEN),
+            nn.BatchNorm1d(HIDDEN),
+            nn.ReLU(),
+        ]
+        super().__init__(layers, attributes)
+
+    @staticmethod
+    def disturb(items: Tensor, generator: torch.Generator, few_items: bool) -> Tensor:
+        return forget_words(items, generator)
+
+
+class ChannelsFirst(nn.Module):
+    """[N, T, C] -> [N, C, T]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2)
+
+
+CLASSIFIERS: dict[str, type[ImageClassifier] | type[TextClassifier]] = {
+    "image": ImageClassifier,
+    "text": TextClassifier,
+}
+
+
+def make_classifier(modality: Modality, attributes: Mapping[str, int], seed: int) -> Classifier:
+    """An untrained classifier, a function of the seed alone. Raises BenchError for a kind that has none."""
+    if modality.kind not in CLASSIFIERS:
+        raise BenchError(f"modality {modality.name!r}: {unknown('kind of classifier', modality.kind, CLASSIFIERS)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return CLASSIFIERS[modality.kind](modality, attributes)

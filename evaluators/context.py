@@ -1,0 +1,157 @@
+"""What an evaluator sees of a trained model: the model, the tuples, the classifiers, and their predictions."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from evaluators.base import Classifiers, Labels, check_finite
+from methods.base import Batch, Latents, Method, Streams
+
+Source = str | tuple[str, ...]  # where classified items come from: see `Context.predictions`
+SAMPLED = ("prior", "base")  # the sources that need no tuples
+
+
+class Tuples(Protocol):
+    """A split of a dataset, on the method's device."""
+
+    @property
+    def labels(self) -> Mapping[str, Tensor]:
+        """{attribute: [N]}, −1 where it is not known."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Tensor | slice) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the classifiers say of N items of each modality."""
+
+    labels: Labels
+    features: Mapping[str, Tensor]  # {modality: [N, F]}; empty where they were not kept
+
+
+@dataclass(frozen=True)
+class Context:
+    """A trained method in eval mode, tuples on its device, the classifiers, and the seed of all that is drawn.
+
+    Args:
+        attributes: {attribute: number of classes}; empty without labels.
+        samples: number of prior samples; held-out tuples beyond this many are left out as well.
+        batch_size: items that are decoded at once.
+    """
+
+    method: Method
+    train: Tuples
+    test: Tuples
+    classifiers: Classifiers
+    attributes: Mapping[str, int]
+    seed: int
+    samples: int
+    batch_size: int
+    # Not a field of the constructor, so that `dataclasses.replace` starts with an empty one.
+    _predictions: dict[Source, Predictions] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def modalities(self) -> list[str]:
+        return list(self.method.modalities)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.method.parameters()).device
+
+    @property
+    def tuples(self) -> int:
+        return min(len(self.test), self.samples)
+
+    def streams(self, purpose: str) -> Streams:
+        """Streams of the evaluation's seed and the purpose alone, so that no measure shifts another's draws."""
+        return Streams(zlib.crc32(f"{self.seed} {purpose}".encode()), self.device)
+
+    def rows(self) -> Tensor:
+        """The held-out rows that are used: the same random subset, in the same order, each time."""
+        # A test split may be sorted by class, so its first rows are no sample of it.
+        order = torch.randperm(len(self.test), generator=torch.Generator().manual_seed(0))[: self.tuples]
+        return order.to(self.device)
+
+    def labels(self) -> dict[str, Tensor]:
+        """The true labels of `rows`: {attribute: [N]}."""
+        return {attribute: labels[self.rows()] for attribute, labels in self.test.labels.items()}
+
+    def batches(self, tuples: int | None = None, batch_size: int | None = None) -> Iterator[Batch]:
+        """Held-out batches in the order of `rows`, at most `tuples` of them all."""
+        for rows in self.rows()[:tuples].split(batch_size or self.batch_size):
+            yield self.test.batch(rows)
+
+    def predictions(self, source: Source) -> Predictions:
+        """What the classifiers say of items from `source`. Each source is decoded and classified once for all measures.
+
+        Args:
+            source: "real" held-out tuples; samples of the "prior" or its "base" p0; the "aggregate" posterior, z
+                encoded from held-out tuples with private latents from their prior; or modalities S, from which z is
+                encoded. One modality generates all; several generate those outside S, and their features are not kept.
+
+        Raises:
+            FloatingPointError: decoded items are not finite.
+        """
+        self.predict_all([source])
+        return self._predictions[source]
+
+    @torch.no_grad()
+    def predict_all(self, sources: Sequence[Source]) -> None:
+        """As `predictions`, of several sources together, so that an encoder sees each batch once."""
+        parts: dict[Source, list[Predictions]] = {s: [] for s in sources if s not in self._predictions}
+        for source, items in self.items(list(parts)):
+            features = self.classifiers.features(items)
+            keep = source in ("real", "prior") or (isinstance(source, tuple) and len(source) == 1)
+            parts[source].append(Predictions(self.classifiers.classify(features), features if keep else {}))
+        for source, pieces in parts.items():
+            self._predictions[source] = _joined(pieces)
+
+    @torch.no_grad()
+    def items(self, sources: Sequence[Source]) -> Iterator[tuple[Source, Batch]]:
+        """Batches of the items that `predictions` are of: the same ones each time, those of a source in order."""
+        method, names = self.method, self.modalities
+        for sampled in [name for name in SAMPLED if name in sources]:
+            sample = method.sample_prior if sampled == "prior" else method.sample_base
+            streams = self.streams(sampled)
+            for start in range(0, self.samples, self.batch_size):
+                yield sampled, self.generate(sample(min(self.batch_size, self.samples - start), streams), names)
+        from_tuples = {s: self.streams("+".join(s) if isinstance(s, tuple) else s) for s in sources if s not in SAMPLED}
+        with method.encoding_once():
+            for batch in self.batches() if from_tuples else ():
+                for source, streams in from_tuples.items():
+                    yield source, batch if source == "real" else self._reconstruct(batch, source, streams)
+
+    def generate(self, latents: Latents, names: Sequence[str]) -> dict[str, Tensor]:
+        """The items that the named modalities' decoders give: {modality: [N, *]}.
+
+        Raises FloatingPointError where they are not finite.
+        """
+        parameters = self.method.decode(latents, names)
+        check_finite(parameters)
+        return {name: self.method.modalities[name].to_item(x) for name, x in parameters.items()}
+
+    def _reconstruct(self, batch: Batch, source: Source, streams: Streams) -> dict[str, Tensor]:
+        """Items decoded from z ~ q(z | x_S) of a batch; S is everything for the aggregate posterior."""
+        method, names = self.method, self.modalities
+        if not isinstance(source, tuple):
+            return self.generate(method.with_private(method.infer(batch, names, streams).z, streams), names)
+        targets = names if len(source) == 1 else [name for name in names if name not in source]
+        return self.generate(method.infer(batch, source, streams), targets)
+
+
+def _joined(pieces: Sequence[Predictions]) -> Predictions:
+    """One after another."""
+    labels = {
+        attribute: {name: torch.cat([piece.labels[attribute][name] for piece in pieces]) for name in by_modality}
+        for attribute, by_modality in pieces[0].labels.items()
+    }
+    features = {name: torch.cat([piece.features[name] for piece in pieces]) for name in pieces[0].features}
+    return Predictions(labels, features)

@@ -1,0 +1,87 @@
+"""Mixture of Gaussians as a prior of the shared latent, by expectation-maximisation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+
+from methods.base import Streams, require
+from methods.priors.base import FitConfig, Prior
+
+FULL = 128  # dimensions up to which covariances are full: beyond, they have more entries than there are samples
+
+
+@dataclass(frozen=True)
+class MixtureFitConfig(FitConfig):
+    """Of scikit-learn's GaussianMixture."""
+
+    components: int = 10
+    starts: int = 0  # the best of several; 0: three, or one above 20 components
+    max_iter: int = 500
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+
+    def __post_init__(self) -> None:
+        require(
+            components=(self.components, self.components >= 1, "≥ 1"),
+            starts=(self.starts, self.starts >= 0, "≥ 0"),
+            max_iter=(self.max_iter, self.max_iter >= 1, "≥ 1"),
+            tol=(self.tol, self.tol > 0, "> 0"),
+            reg_covar=(self.reg_covar, self.reg_covar >= 0, "≥ 0"),
+        )
+
+
+class MixturePrior(Prior):
+    """p(z) = Σ_c π_c N(z; μ_c, Σ_c)."""
+
+    FitConfig: ClassVar[type[FitConfig] | None] = MixtureFitConfig
+
+    def __init__(self, weights: Tensor, means: Tensor, covariances: Tensor) -> None:
+        """Of weights [C], means [C, D] and covariances [C, D, D]."""
+        super().__init__()
+        self.weights: Tensor
+        self.means: Tensor
+        self.cholesky: Tensor
+        self.register_buffer("weights", weights)
+        self.register_buffer("means", means)
+        self.register_buffer("cholesky", torch.linalg.cholesky(covariances))
+
+    @classmethod
+    def fit(cls, u: Tensor, config: MixtureFitConfig, streams: Streams) -> MixturePrior:
+        covariance = "full" if u.shape[1] <= FULL else "diag"
+        seed = int(torch.randint(2**31, (), generator=streams.noise, device=u.device))
+        mixture = GaussianMixture(
+            config.components,
+            covariance_type=covariance,
+            n_init=config.starts or (3 if config.components <= 20 else 1),
+            max_iter=config.max_iter,
+            tol=config.tol,
+            reg_covar=config.reg_covar,
+            random_state=seed,
+        ).fit(u.double().cpu().numpy())
+        weights, means, variances = (
+            torch.as_tensor(x, device=u.device, dtype=torch.float32)
+            for x in (mixture.weights_, mixture.means_, mixture.covariances_)
+        )
+        prior = cls(weights, means, variances if covariance == "full" else torch.diag_embed(variances))
+        prior.record = {"covariance": covariance, "converged": bool(mixture.converged_)}
+        return prior
+
+    def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
+        flat = z.flatten(0, -2)
+        shift = (flat[:, None] - self.means).transpose(0, 1).transpose(1, 2)  # [C, D, N]
+        whitened = torch.linalg.solve_triangular(self.cholesky, shift, upper=False)
+        log_det = self.cholesky.diagonal(dim1=1, dim2=2).log().sum(1)
+        log_n = -0.5 * whitened.square().sum(1) - log_det[:, None] - 0.5 * z.shape[-1] * math.log(2 * math.pi)
+        log_p: Tensor = torch.logsumexp(self.weights.log()[:, None] + log_n, 0).unflatten(0, z.shape[:-1])
+        return log_p
+
+    def sample(self, n: int, streams: Streams) -> Tensor:
+        chosen = torch.multinomial(self.weights, n, replacement=True, generator=streams.noise)
+        eps = torch.randn(n, len(self.means[0]), generator=streams.noise, device=self.means.device)
+        return self.means[chosen] + torch.einsum("nij,nj->ni", self.cholesky[chosen], eps)
