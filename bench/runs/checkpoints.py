@@ -64,20 +64,20 @@ def read_latest(path: Path, device: torch.device) -> dict[str, Any] | None:
         return read(path, device)
     except (Damaged, OSError) as damage:
         if not before.exists():
-            raise BenchError(f"{path} cannot be used ({damage}), and no earlier one is kept. {ANEW}") from damage
+            raise BenchError(f"{path} cannot be used ({damage}), and no earlier one is kept. {RETRAIN}") from damage
         # A writer that was killed between its two renames leaves none at `path`: nothing is lost then.
         if path.exists():
             log.warning("%s cannot be used (%s): resuming from %s", path, damage, before.name)
     try:
         content = read(before, device)
     except (Damaged, OSError) as damage:
-        raise BenchError(f"neither {path} nor {before.name} can be used ({damage}). {ANEW}") from damage
+        raise BenchError(f"neither {path} nor {before.name} can be used ({damage}). {RETRAIN}") from damage
     # Else the next `save` would keep the damaged one, and have no whole one until it is done.
     before.replace(path)
     return content
 
 
-ANEW = "`bench run --force` trains the run again"
+RETRAIN = "`bench run --force` trains the run again"
 
 
 def _sealed(archive: memoryview) -> tuple[memoryview, bytes, bytes]:
