@@ -1,12 +1,9 @@
 import argparse
-import re
 import time
 
 import pytest
 
 from bench.commands.arguments import (
-    choose_device,
-    parse_duration,
     parse_evaluators,
     parse_methods,
     parse_priors,
@@ -85,27 +82,3 @@ def test_whole_numbers_are_decimal_digits(text, number):
 def test_other_whole_numbers_are_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="expected a whole number in decimal digits, such as 4"):
         whole_number(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("90s", 90), ("9m", 540), ("1.5h", 5400), ("0.5", 0.5), ("8784h", 366 * 86400)]
-)
-def test_times_are_numbers_with_a_unit(text, seconds):
-    assert parse_duration("--time", text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "0", "0s", "-1", "1d", "1:30", "010", "1_0m", "1e3", "9" * 400, "8785h", "٩m"])
-def test_other_times_are_refused(text):
-    with pytest.raises(UsageError, match=r"--time .*: expected a time above zero, up to a year, such as 90s"):
-        parse_duration("--time", text)
-
-
-def test_a_device_is_one_that_can_compute():
-    assert choose_device("cpu").type == "cpu"
-
-
-@pytest.mark.parametrize("name", ["meta", "nonsense", "cuda:999", "cuda:9999999999", "cuda:-1", "", "\x1b[31m"])
-def test_other_devices_are_refused(name):
-    with pytest.raises(UsageError, match=f"--device {re.escape(repr(name))}: ") as error:
-        choose_device(name)
-    assert str(error.value).isprintable()
