@@ -16,7 +16,7 @@ from typing import Any
 from bench.config.grid import Base
 from bench.config.likelihoods import KEYS
 from bench.config.presets import Preset, load_preset
-from bench.config.schema import plain
+from bench.config.schema import as_plain
 from bench.errors import UsageError, unknown
 from methods import METHODS
 from methods.modality import ImageModality, TextModality
@@ -148,7 +148,7 @@ def _baseline(preset: Preset, method: str, choices: tuple[tuple[str, str], ...])
     """Model and trainer of a method in a preset, with the priors that are chosen."""
     base = Base.of(method, preset, ())
     model = base.build("model", base.model, {(key,): name for key, name in choices})
-    return {"model": plain(model), "trainer": plain(base.build("trainer", {}, {}))}
+    return {"model": as_plain(model), "trainer": as_plain(base.build("trainer", {}, {}))}
 
 
 def _likelihood(name: str, own: Any, preset: Preset) -> dict[str, Any]:

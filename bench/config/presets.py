@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from bench.config.schema import NAME, plain
+from bench.config.schema import NAME, as_plain
 from bench.config.values import field_defaults, field_types, read_yaml, shown
 from bench.errors import UsageError, unknown
 from evaluators import EVALUATORS
@@ -62,7 +62,7 @@ class Preset:
         return {key: value for key, value in entry.items() if key in known}
 
     def _missing_entry(self, name: str) -> str:
-        like, defaults = method_class(name).like, plain(field_defaults(method_class(name).Config))
+        like, defaults = method_class(name).like, as_plain(field_defaults(method_class(name).Config))
         lines = yaml.safe_dump({name: defaults}, default_flow_style=True, sort_keys=False, width=10**6).strip()[1:-1]
         cause = f"its class is like {like!r}, which has none either" if like else "its class is `like` no other"
         return (

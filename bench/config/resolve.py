@@ -17,7 +17,7 @@ from bench.config.grid import Base, check_count, complaint, grids_of
 from bench.config.overrides import parse_settings, parse_sweeps
 from bench.config.presets import load_preset
 from bench.config.restore import restore
-from bench.config.schema import RunConfig, TrainerConfig, plain
+from bench.config.schema import RunConfig, TrainerConfig, as_plain
 from bench.config.trees import has
 from bench.errors import UsageError, unknown
 from methods import METHODS
@@ -87,7 +87,7 @@ def applies(config: RunConfig, setting: str) -> bool:
         return rest[0] == "*" or rest[0] in config.modalities
     if head == "trainer":
         return has(TrainerConfig, {}, rest)
-    return has(type(config.model), {head: plain(getattr(config.model, head, None))}, [head, *rest])
+    return has(type(config.model), {head: as_plain(getattr(config.model, head, None))}, [head, *rest])
 
 
 def without(configs: Sequence[RunConfig], setting: str) -> list[str]:

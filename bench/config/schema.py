@@ -89,12 +89,12 @@ class EvaluationConfig(Amounts):
     priors: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def as_dict(self) -> dict[str, Any]:
-        return dict(plain(self))
+        return dict(as_plain(self))
 
     def key(self, kind: Literal["evaluators", "priors"], name: str) -> str:
         """8 hex digits over what decides the measures of one evaluator, or under one fitted prior."""
         settings = {"evaluators": self.evaluators, "priors": self.priors}[kind][name]
-        return digest({"samples": self.samples, "batch_size": self.batch_size, "settings": plain(settings)})
+        return digest({"samples": self.samples, "batch_size": self.batch_size, "settings": as_plain(settings)})
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class RunConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values: dictionaries, lists, words and numbers."""
-        return dict(plain(self))
+        return dict(as_plain(self))
 
     @cached_property
     def hash(self) -> str:
@@ -128,7 +128,7 @@ class RunConfig:
         Not the names of the preset and the source, nor the evaluation; and no network of a kind that the data lack.
         """
         parts = ("method", "dataset", "fingerprint", "model", "trainer", "modalities")
-        content = {part: plain(getattr(self, part)) for part in parts}
+        content = {part: as_plain(getattr(self, part)) for part in parts}
         if isinstance(networks := content["model"].get("network"), dict):
             kinds = {modality.kind for modality in self.modalities.values()}
             content["model"]["network"] = {kind: name for kind, name in networks.items() if kind in kinds}
@@ -155,14 +155,14 @@ def with_likelihood(modality: Modality, config: LikelihoodConfig) -> Modality:
         raise UsageError(f"modalities.{modality.name}: {error}") from None
 
 
-def plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
     """Dataclasses and mappings as dictionaries, tuples as lists; what is plain stays as it is."""
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: as_plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return [as_plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(getattr(value, name)) for name in _field_names(type(value))}
+        return {name: as_plain(getattr(value, name)) for name in _field_names(type(value))}
     return value
 
 

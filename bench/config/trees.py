@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.config.schema import plain
+from bench.config.schema import as_plain
 from bench.config.values import field_defaults, field_types, from_word, is_nested, prior_class, shown, takes_word
 from bench.errors import UsageError
 from methods.priors.base import PriorConfig
@@ -38,7 +38,7 @@ def _subtree(cls: Any, key: str, value: Any, trained: Mapping[str, Any], where: 
     values = from_word(hint, value, where) if isinstance(value, str) else value
     if not isinstance(values, Mapping):
         raise UsageError(f"{where}: expected keys and values, got {shown(value)}")
-    own: Tree = {} if default is None else plain(default)
+    own: Tree = {} if default is None else as_plain(default)
     if hint is not PriorConfig:
         return {**own, **values}
     name: Any = values.get("name", own.get("name"))
