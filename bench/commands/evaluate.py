@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands import Subparsers
-from bench.commands.arguments import choose_device, parse_evaluators, parse_priors
+from bench.commands.arguments import parse_evaluators, parse_priors
 from bench.commands.options import add_data_root_option, add_device_option
 from bench.commands.report import make_report
 from bench.errors import BenchError, UsageError
@@ -80,6 +80,7 @@ def evaluate_group(
     from bench.datasets import dataset_source
     from bench.evaluation.classifiers import classifiers
     from bench.evaluation.finished import evaluate_run
+    from bench.execution.devices import choose_device
 
     dataset, source = runs[0].config.dataset, runs[0].config.source
     data = dataset_source(dataset).load(source, options.data_root).to(choose_device(options.device))

@@ -52,7 +52,8 @@ def print_scaling(result: dict[str, Any]) -> None:
             out.print(table(f"{name} of a step, by {axis}", rows))
     for point in points:
         if "failed" in point:
-            out.print(f"{point['method']}, {point['axis']} {point['size']:,}: beyond this machine ({point['failed']})")
+            text = f"{point['method']}, {point['axis']} {point['size']:,}: beyond this machine ({point['failed']})"
+            out.print(text, markup=False)
 
 
 def table(title: str, rows: dict[str, dict[str, str]], first: str = "method") -> Table:
