@@ -86,17 +86,14 @@ def parse_config(text: str) -> dict[str, Any]:
     return mapping(tree, "its content")
 
 
-def _count(value: Any, left: list[int]) -> None:
+def _count(value: Any, left: list[int], depth: int = 0) -> None:
     """Visits every entry as often as it is reached, so that aliases count in full."""
     left[0] -= 1
-    if left[0] < 0:
-        raise Unreadable(f"has more than {NODES} entries")
-    if isinstance(value, dict):
-        for item in mapping(value, "a part of it").values():
-            _count(item, left)
-    elif isinstance(value, list):
-        for item in value:
-            _count(item, left)
+    if left[0] < 0 or depth > DEPTH:
+        raise Unreadable(f"has more than {NODES} entries, or is nested more than {DEPTH} deep")
+    if isinstance(value, dict | list):
+        for item in mapping(value, "a part of it").values() if isinstance(value, dict) else value:
+            _count(item, left, depth + 1)
     elif not (value is None or isinstance(value, bool | str) or is_number(value)):
         raise Unreadable(f"has a value that no setting can have: {_kind(value)}")
 
