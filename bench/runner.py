@@ -74,7 +74,8 @@ def execute(
 def attempt(session: Session, data: Dataset, classifiers: Classifiers) -> Outcome:
     """Everything that the run lacks; its outcome is its last status as well."""
     run, was_trained = session.run, session.run.trained
-    if run.finished(run.config.evaluation):  # by a process that was killed before it could say so
+    if run.finished(run.config.evaluation) and run.picture_file("cross").exists():
+        # By a process that was killed before it could say so.
         session.status("done")
         return "skipped"
     try:

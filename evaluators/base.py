@@ -25,6 +25,10 @@ class Classifiers(Protocol):
         """{modality: accuracy on real test items, mean over attributes}; empty without labels."""
 
     @property
+    def accuracy_by_attribute(self) -> Mapping[str, Mapping[str, float]]:
+        """{modality: {attribute: accuracy on real test items}}, without attributes that no test tuple's label tells."""
+
+    @property
     def mean_accuracy(self) -> float | None:
         """Mean over modalities; None without labels."""
 
@@ -100,8 +104,13 @@ def needs_labels(context: Context) -> str | None:
     return None if context.attributes else "the data have no labels"
 
 
+def needs_truth(context: Context) -> str | None:
+    """The reason of an evaluator that compares predictions with true labels."""
+    return needs_labels(context) or (None if context.labels() else "no held-out tuple has a known label")
+
+
 def needs_several(context: Context) -> str | None:
-    """The reason of an evaluator that generates one modality from another."""
+    """The reason of an evaluator that compares labels of several modalities, or generates one from another."""
     return needs_labels(context) or (None if len(context.modalities) > 1 else "the data have one modality")
 
 
@@ -124,18 +133,23 @@ def hits(predicted: Tensor, labels: Tensor) -> float:
 
 
 def accuracy_measure(context: Context, value: float, protocol: str, **details: Any) -> Measure:
-    """An accuracy over held-out tuples. What one tuple contributes several times is not independent: the interval
-    counts tuples, not predictions."""
-    low, high = wilson(value, context.tuples)
+    """An accuracy over held-out tuples, the mean over attributes.
+
+    What one tuple contributes several times is not independent: the interval counts tuples, not predictions; and of
+    several attributes, those of the one that is known of the fewest, which makes it wide enough.
+    """
+    labels = context.labels()
+    n = min(int((known >= 0).sum()) for known in labels.values())
+    low, high = wilson(value, n)
     return Measure(
         value=value,
         protocol=protocol,
-        n=context.tuples,
+        n=n,
         better="higher",
         low=low,
         high=high,
         interval="95 % Wilson over tuples, one model",
-        chance=mean([1 / classes for classes in context.attributes.values()]),
+        chance=mean([1 / context.attributes[attribute] for attribute in labels]),
         details=details,
     )
 

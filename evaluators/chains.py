@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evaluators.base import Evaluator, Measures, NoSettings, needs_labels
+from evaluators.base import Evaluator, Measures, NoSettings, needs_several
 from evaluators.coherence import coherence_measure, joint_agreement
 from evaluators.context import Context
 from methods.base import Latents
@@ -19,7 +19,7 @@ class ChainCoherence(Evaluator):
     depends_on = frozenset({"prior", "decoder"})
 
     def applies(self, context: Context) -> str | None:
-        return needs_labels(context) or (None if context.method.prior.chain_steps else "the prior has no chains")
+        return needs_several(context) or (None if context.method.prior.chain_steps else "the prior has no chains")
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """`joint_coherence_long`: joint coherence of the chains after 8 times the steps that they are trained with.

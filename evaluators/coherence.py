@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from evaluators.base import (
+    Classifiers,
     Evaluator,
     Labels,
     Measure,
@@ -21,8 +22,8 @@ from evaluators.base import (
     accuracy_measure,
     hits,
     mean,
-    needs_labels,
     needs_several,
+    needs_truth,
     wilson,
 )
 from evaluators.context import Context
@@ -35,7 +36,7 @@ class JointCoherence(Evaluator):
     depends_on = frozenset({"prior", "decoder", "posterior"})
 
     def applies(self, context: Context) -> str | None:
-        return needs_labels(context)
+        return needs_several(context)
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """`joint_coherence` samples the model's prior, `joint_coherence_base` the base p0 alone (T = 0 Langevin steps;
@@ -56,7 +57,7 @@ class CrossCoherence(Evaluator):
     depends_on = frozenset({"decoder", "posterior"})
 
     def applies(self, context: Context) -> str | None:
-        return needs_several(context)
+        return needs_truth(context) or needs_several(context)
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """The matrix in the details (rows: source, columns: target) has the self-accuracies on its diagonal."""
@@ -115,7 +116,6 @@ def coherence_measure(context: Context, value: float, n: int, protocol: str, **d
     """A joint coherence over n independent latents."""
     m = len(context.modalities)
     low, high = wilson(value, n)
-    accuracy = context.classifiers.mean_accuracy
     return Measure(
         value=value,
         protocol=protocol,
@@ -125,10 +125,20 @@ def coherence_measure(context: Context, value: float, n: int, protocol: str, **d
         high=high,
         interval="95 % Wilson, one model",
         chance=mean([classes ** (1 - m) for classes in context.attributes.values()]),
-        # Of independent errors; correlated errors can do better.
-        ceiling=None if accuracy is None else accuracy**m,
+        ceiling=agreement_ceiling(context.classifiers, m),
         details=details,
     )
+
+
+def agreement_ceiling(classifiers: Classifiers, m: int) -> float | None:
+    """Joint coherence of perfect items of M modalities whose classifiers err independently, mean over attributes;
+    errors that go together can do better. None where no accuracy is known."""
+    accuracies: dict[str, list[float]] = {}
+    for by_attribute in classifiers.accuracy_by_attribute.values():
+        for attribute, accuracy in by_attribute.items():
+            accuracies.setdefault(attribute, []).append(accuracy)
+    # Attribute by attribute: a power of the mean over attributes is too low where one is harder than another.
+    return mean([mean(of_one) ** m for of_one in accuracies.values()]) if accuracies else None
 
 
 def _joint(context: Context, source: str, protocol: str) -> Measure:

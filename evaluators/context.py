@@ -81,8 +81,9 @@ class Context:
         return order.to(self.device)
 
     def labels(self) -> dict[str, Tensor]:
-        """The true labels of `rows`: {attribute: [N]}."""
-        return {attribute: labels[self.rows()] for attribute, labels in self.test.labels.items()}
+        """The true labels of `rows`, −1 where not known: {attribute: [N]}, less attributes of which none is."""
+        labels = {attribute: labels[self.rows()] for attribute, labels in self.test.labels.items()}
+        return {attribute: y for attribute, y in labels.items() if (y >= 0).any()}
 
     def batches(self, tuples: int | None = None, batch_size: int | None = None) -> Iterator[Batch]:
         """Held-out batches in the order of `rows`, at most `tuples` of them all."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from evaluators.base import Evaluator, Measures
 from evaluators.context import Context, Source
-from evaluators.frechet import Moments, cross_measure, frechet, joint_measure
+from evaluators.frechet import Moments, cross_measure, frechet, joint_measure, too_few
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class InceptionDistance(Evaluator):
 
     def applies(self, context: Context) -> str | None:
         wrong = [m.name for m in context.method.modalities.values() if m.kind != "image" or m.shape[0] != 3]
-        return f"FID is defined for RGB images, which {', '.join(wrong)} are not" if wrong else None
+        return f"FID is defined for RGB images, which {', '.join(wrong)} are not" if wrong else too_few(context)
 
     def __call__(self, context: Context, settings: FIDSettings) -> Measures:
         """`fid_joint` and `fid_cross`, defined like `fd_joint` and `fd_cross` but for their features.

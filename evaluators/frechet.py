@@ -63,7 +63,7 @@ class FrechetJoint(Evaluator):
     depends_on = frozenset({"prior", "decoder"})
 
     def applies(self, context: Context) -> str | None:
-        return needs_labels(context) or _too_few(context)
+        return needs_labels(context) or too_few(context)
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """`fd_joint`: the mean over the modalities."""
@@ -80,7 +80,7 @@ class FrechetCross(Evaluator):
     depends_on = frozenset({"decoder", "posterior"})
 
     def applies(self, context: Context) -> str | None:
-        return needs_several(context) or _too_few(context)
+        return needs_several(context) or too_few(context)
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """`fd_cross`: items decoded from z ~ q(z | x_src), mean over all pairs, src = tgt included, as the published
@@ -92,7 +92,8 @@ class FrechetCross(Evaluator):
         return {"fd_cross": cross_measure(rows, context, "classifier features")}
 
 
-def _too_few(context: Context) -> str | None:
+def too_few(context: Context) -> str | None:
+    """The reason of an evaluator that estimates covariances."""
     return None if min(context.samples, context.tuples) > 1 else "a covariance needs two samples and two tuples"
 
 

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from evaluators.base import Evaluator, Measure, Measures, NoSettings, accuracy_measure, mean, needs_labels
+from evaluators.base import Evaluator, Measure, Measures, NoSettings, accuracy_measure, mean, needs_truth
 from evaluators.context import Context, Tuples
 
 
@@ -21,7 +21,11 @@ class LatentProbes(Evaluator):
     depends_on = frozenset({"posterior"})
 
     def applies(self, context: Context) -> str | None:
-        return needs_labels(context)
+        if reason := needs_truth(context):
+            return reason
+        train = {attribute: context.train.labels[attribute] for attribute in context.labels()}
+        few = [attribute for attribute, y in train.items() if len(y[y >= 0].unique()) < 2]
+        return f"the training tuples' labels of {', '.join(few)} are not of two classes" if few else None
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """`probe_z` and, where there are private latents, `probe_w`: on one posterior sample z ~ q(z | x_m), or
@@ -36,7 +40,7 @@ class LatentProbes(Evaluator):
         for (kind, name), x in train.items():
             scores = [
                 _score((x, context.train.labels[a]), (test[kind, name], context.test.labels[a][rows]))
-                for a in context.attributes
+                for a in context.labels()
             ]
             accuracies.setdefault(kind, {})[name] = mean(scores)
         return {f"probe_{kind}": _measure(context, kind, values) for kind, values in accuracies.items()}

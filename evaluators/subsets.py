@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from evaluators.base import Evaluator, Measures, NoSettings, accuracy_measure, hits, mean, needs_several
+from evaluators.base import Evaluator, Measures, NoSettings, accuracy_measure, hits, mean, needs_several, needs_truth
 from evaluators.context import Context
 
 
@@ -16,7 +16,7 @@ class SubsetCoherence(Evaluator):
     depends_on = frozenset({"decoder", "posterior"})
 
     def applies(self, context: Context) -> str | None:
-        return needs_several(context)
+        return needs_truth(context) or needs_several(context)
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """`cross_coherence_k` averages over all subsets S of size k and their targets; k = 1 is `cross_coherence`. The

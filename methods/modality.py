@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -161,13 +161,9 @@ class ImageModality(Modality):
         return parameters.sigmoid() if self.likelihood == "bernoulli" else parameters
 
     def draw(self, items: Tensor, scale: int = 3) -> list[Image.Image]:
-        from PIL import Image  # noqa: PLC0415 (methods are trained without it)
+        from methods.drawing import draw_images  # noqa: PLC0415 (methods are trained without Pillow)
 
-        pixels = (items.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-        pixels = pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1)
-        pictures = [Image.fromarray(image.numpy()) for image in pixels.contiguous()]
-        size = (self.shape[2] * scale, self.shape[1] * scale)
-        return [picture.resize(size, Image.Resampling.NEAREST) for picture in pictures]
+        return draw_images(items, scale)
 
     def random_items(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.randint(0, 256, (n, *self.shape), generator=generator, device=generator.device, dtype=torch.uint8)
@@ -224,20 +220,9 @@ class TextModality(Modality):
         return rows
 
     def draw(self, items: Tensor, scale: int = 3) -> list[Image.Image]:
-        from PIL import Image, ImageDraw  # noqa: PLC0415 (methods are trained without it)
+        from methods.drawing import draw_sentences  # noqa: PLC0415 (methods are trained without Pillow)
 
-        width = 28 * scale
-        columns = max(1, width // 6)  # of the built-in font
-        wrapped = [_wrap(sentence, columns) for sentence in self.sentences(items)]
-        # One size for all: the longest sentence that a decoder can give, at six letters a word.
-        height = 12 * max(2, -(-7 * self.shape[0] // columns))
-        pictures = []
-        for lines in wrapped:
-            picture = Image.new("RGB", (width, height), "white")
-            for row, line in enumerate(lines):
-                ImageDraw.Draw(picture).text((1, 12 * row), line, fill="black")
-            pictures.append(picture)
-        return pictures
+        return draw_sentences(self.sentences(items), self.shape[0], scale)
 
     def random_items(self, n: int, generator: torch.Generator) -> Tensor:
         words = max(len(self.vocabulary), len(SPECIAL) + 1)
@@ -247,9 +232,3 @@ class TextModality(Modality):
         ends = torch.randint(self.shape[0], (n, 1), generator=generator, device=device)
         places = torch.arange(self.shape[0], device=device)
         return ids.masked_fill(places == ends, END).masked_fill(places > ends, PAD)
-
-
-def _wrap(text: str, columns: int) -> Sequence[str]:
-    import textwrap  # noqa: PLC0415
-
-    return textwrap.wrap(text, columns) or [""]

@@ -40,7 +40,7 @@ class MVAE(GaussianMethod):
         self.register_buffer("inside", rows, persistent=False)
 
     def subsets(self, streams: Streams, device: torch.device) -> Tensor:
-        """The subsets of one step, a mask [C, M]: all modalities, each one alone, and `random_subsets` drawn anew."""
+        """The subsets of one step, a mask [C, M]: all modalities, each one alone, and `random_subsets` more."""
         m, k = len(self.modalities), self.config.random_subsets
         fixed = torch.cat([torch.ones(1, m, device=device), torch.eye(m, device=device)])
         if k == 0:

@@ -71,6 +71,7 @@ class BandClassifiers:
     def __init__(self, m: int = 3, classes: int = 4) -> None:
         self.classes = classes
         self.accuracy = {f"m{i}": 1.0 for i in range(m)}
+        self.accuracy_by_attribute = {name: {"digit": 1.0} for name in self.accuracy}
         self.mean_accuracy = 1.0
 
     def features(self, items: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,22 +1,17 @@
-"""What the command line's arguments mean: text -> methods, seeds, numbers, device."""
+"""What the command line's arguments mean: text -> methods, seeds, numbers."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING
 
 from bench.errors import UsageError, unknown
 from evaluators import EVALUATORS
 from methods import EXTRA, METHODS
 
-if TYPE_CHECKING:
-    import torch
-
 NUMBER = "(?:0|[1-9][0-9]{0,17})"  # decimal digits of ASCII; a leading zero is octal to some, and so refused
 SEEDS = 10_000  # of one command
 LARGEST_SEED = 2**31 - 1
-LONGEST = 366 * 24 * 3600  # seconds of a time on the command line
 
 
 def parse_methods(text: str) -> list[str]:
@@ -70,27 +65,3 @@ def whole_number(text: str) -> int:
     if not re.fullmatch(f"-?{NUMBER}", text):
         raise argparse.ArgumentTypeError(f"expected a whole number in decimal digits, such as 4, got {text!r}")
     return int(text)
-
-
-def parse_duration(option: str, text: str) -> float:
-    """Seconds: 90s, 9m and 1.5h are 90, 540 and 5400, and a plain number is seconds. Raises UsageError."""
-    found = re.fullmatch(rf"({NUMBER}(?:\.[0-9]+)?)([smh]?)", text)
-    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
-    if not 0 < seconds <= LONGEST:
-        raise UsageError(f"{option} {text!r}: expected a time above zero, up to a year, such as 90s, 9m or 1.5h")
-    return seconds
-
-
-def choose_device(name: str) -> torch.device:
-    """Raises UsageError for a device that torch does not know or this machine does not have."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()  # what `meta` cannot do
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"--device {name!r}: not usable here ({reason}); try auto or cpu") from None
-    return device

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.commands import Subparsers
-from bench.commands.arguments import choose_device, parse_methods
+from bench.commands.arguments import parse_methods
 from bench.commands.options import add_data_options, add_device_option
 from bench.errors import UsageError
 from methods import METHODS
@@ -60,6 +60,7 @@ def add(commands: Subparsers) -> None:
 
 def speed_command(options: argparse.Namespace) -> int:
     from bench.datasets import dataset_source
+    from bench.execution.devices import choose_device
     from bench.runs.store import check_writable
     from bench.speed.measure import origin
 

@@ -122,7 +122,12 @@ def _parse(text: str, name: str, where: str) -> Preset:
         if key not in sections:
             raise UsageError(f"{where}: {unknown('section', key, sections)}")
     tree = {key: _mapping(value, f"{where}: {key}") for key, value in tree.items()}
-    registries = {"methods": METHODS, "evaluators": EVALUATORS, "priors": PRIORS, "trained_priors": PRIORS}
+    registries: dict[str, Mapping[str, str]] = {
+        "methods": METHODS,
+        "evaluators": EVALUATORS,
+        "priors": PRIORS,
+        "trained_priors": PRIORS,
+    }
     for section, registry in registries.items():
         for key, value in tree.get(section, {}).items():
             if key not in registry:

@@ -71,7 +71,7 @@ def measure(name: str, context: Context, evaluation: EvaluationConfig) -> Measur
 def sorted_out(found: Measures) -> Measured:
     """Measures as JSON writes them, apart from the reasons of those that are absent."""
     absent = {name: value for name, value in found.items() if isinstance(value, str)}
-    measures = {name: as_plain(dataclasses.asdict(value)) for name, value in found.items() if not isinstance(value, str)}
+    measures = {name: as_plain(value) for name, value in found.items() if not isinstance(value, str)}
     return Measured(measures, absent)
 
 

@@ -79,8 +79,9 @@ class FlowPrior(Prior):
     @classmethod
     def fit(cls, u: Tensor, config: FlowFitConfig, streams: Streams) -> FlowPrior:
         prior = cls(u.shape[1], config.couplings, config.width).to(u.device)
-        order = torch.randperm(len(u), generator=streams.noise, device=u.device)
         held = int(config.held_out * len(u))
+        require(held_out=(config.held_out, held >= 1, f"≥ 1/{len(u)}, so that it holds one of the samples"))
+        order = torch.randperm(len(u), generator=streams.noise, device=u.device)
         held_out, train = u[order[:held]], u[order[held:]]
         optimiser = torch.optim.Adam(prior.couplings.parameters(), lr=config.lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs)
