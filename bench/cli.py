@@ -9,19 +9,23 @@ import sys
 from collections.abc import Sequence
 
 from bench.commands import cancel, compare, data, evaluate, listing, logs, report, retry, run, speed, status
-from bench.errors import BenchError
+from bench.errors import BenchError, printable
+from methods.registry import Collision
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    options = parser().parse_args(arguments)
     try:
+        options = parser().parse_args(arguments)
         code: int = options.command(options)
         return code
     except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
+        print(printable(f"bench: {error}"), file=sys.stderr)
         return error.exit_code
+    except Collision as error:
+        print(printable(f"bench: {error}"), file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         return 130
