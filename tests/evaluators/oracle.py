@@ -1,10 +1,12 @@
-"""A model that knows the test images, and the context of an evaluation."""
+"""A model that knows the test images, the context of an evaluation, and the measures of a registered evaluator."""
 
 import torch
+from torch import nn
 
-from evaluators.base import Context
+from evaluators import EVALUATORS
+from evaluators.context import Context
 from methods.base import Latents, Method
-from tests.conftest import band_judge
+from tests.conftest import BandClassifiers
 
 CLASSES = 4
 
@@ -12,9 +14,10 @@ CLASSES = 4
 class Oracle(Method):
     """Knows the test images: z is a row's number, and decoding returns that row's true images."""
 
-    def __init__(self, data, draw=None):
+    def __init__(self, data):
         super().__init__(None, data.modalities)
-        self.data, self.draw = data, draw
+        self.data = data
+        self.somewhere = nn.Parameter(torch.zeros(1))  # a model's parameters say on which device it is
 
     def loss(self, batch, streams, progress=1.0):
         raise NotImplementedError
@@ -37,17 +40,25 @@ class Oracle(Method):
         return Latents(torch.randint(len(self.data.test), (n, 1), generator=streams.noise).float())
 
 
-def context(method, data, samples=40, judge=None, batch_size=16, seed=0, inception=None):
+def context(method, data, samples=40, classifiers=None, batch_size=16, seed=0):
     return Context(
         method=method,
-        train=data.train.items,
-        train_labels=data.train.labels,
-        test=data.test.items,
-        labels=data.test.labels,
-        judge=judge or band_judge(len(data.modalities)),
+        train=data.train,
+        test=data.test,
+        classifiers=classifiers or BandClassifiers(len(data.modalities)),
+        attributes=data.attributes,
         seed=seed,
-        classes=CLASSES,
         samples=samples,
         batch_size=batch_size,
-        inception=inception,
     )
+
+
+def evaluate(name, of, **settings):
+    """What the registered evaluator says of a context that it applies to."""
+    evaluator = EVALUATORS.load(name)()
+    assert evaluator.applies(of) is None
+    return evaluator(of, evaluator.Settings(**settings))
+
+
+def reason(name, of):
+    return EVALUATORS.load(name)().applies(of)

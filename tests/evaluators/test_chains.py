@@ -4,18 +4,19 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.chains import chain_coherence, snapshots
+from evaluators.chains import snapshots
 from methods.base import Streams
-from tests.conftest import make_data, make_method
-from tests.evaluators.oracle import context
+from tests.conftest import make_method
+from tests.evaluators.oracle import context, evaluate, reason
+from tests.toy import image_data
 
 
 def linear(method):
     """f(z) = a·z: then p_α = N(−a, I), and so is the chains' distribution in the end, up to a wider variance."""
     a = torch.linspace(-1, 1, method.config.latent_dim)
-    method.prior.energy = nn.Linear(len(a), 1, bias=False)
+    method.prior.network = nn.Linear(len(a), 1, bias=False)
     with torch.no_grad():
-        method.prior.energy.weight.copy_(a[None])
+        method.prior.network.weight.copy_(a[None])
     return a
 
 
@@ -38,7 +39,7 @@ def test_a_chain_does_not_depend_on_where_it_is_looked_at():
 def test_the_energy_falls_from_p0_to_the_prior(name):
     method = make_method(name, prior={"steps": 40}).eval()
     a = linear(method)
-    (measure,) = chain_coherence(context(method, make_data(), samples=4000, batch_size=1000)).values()
+    (measure,) = evaluate("chains", context(method, image_data(), samples=4000, batch_size=1000)).values()
     details = measure.details
     assert details["steps"] == [0, 7, 13, 20, 27, 33, 40, 80, 160, 320]
     assert details["steps_trained"] == 40
@@ -59,7 +60,7 @@ def test_chains_that_run_away_are_no_result():
     with torch.no_grad():
         method.decoders["m1"].pixels.bias[:] = torch.inf
     with pytest.raises(FloatingPointError, match="m1 are not finite"):
-        chain_coherence(context(method, make_data()))
+        evaluate("chains", context(method, image_data()))
 
 
 def test_snapshots_are_few_where_steps_are_few():
@@ -69,4 +70,4 @@ def test_snapshots_are_few_where_steps_are_few():
 
 
 def test_a_prior_without_chains_has_no_measure_of_them():
-    assert chain_coherence(context(make_method("mmvae").eval(), make_data())) == {}
+    assert reason("chains", context(make_method("mmvae").eval(), image_data())) == "the prior has no chains"

@@ -6,45 +6,48 @@ import pytest
 import torch
 
 from evaluators.base import wilson
-from evaluators.coherence import agreement, cross_coherence, joint_coherence
-from evaluators.subsets import subset_coherence
-from tests.conftest import band_judge, make_data, make_method, predict
-from tests.evaluators.oracle import CLASSES, Oracle, context
+from evaluators.coherence import agreement
+from tests.conftest import BandClassifiers, make_method
+from tests.evaluators.oracle import CLASSES, Oracle, context, evaluate
+from tests.toy import image_data
 
 
-class NoisyJudge:
+class NoisyClassifiers(BandClassifiers):
     """Errs on a known share of the images, by their mean brightness."""
 
     mean_accuracy = 0.75
 
-    def features(self, images):
-        return band_judge().features(images)
+    def __init__(self):
+        self.classes = CLASSES
+        self.accuracy_by_attribute = {f"m{i}": {"digit": 0.75} for i in range(3)}
 
     def classify(self, features):
-        labels = band_judge().classify(features)
+        (labels,) = super().classify(features).values()
         return {
-            name: (y + (x.mean(1) * 1e5).long().remainder(4).eq(0)) % CLASSES
-            for (name, x), y in zip(features.items(), labels.values(), strict=True)
+            "digit": {
+                name: (labels[name] + (x.mean(1) * 1e5).long().remainder(4).eq(0)) % CLASSES
+                for name, x in features.items()
+            }
         }
 
 
-@pytest.mark.parametrize("judge", [band_judge(), NoisyJudge()])
-def test_oracle_has_the_classifiers_accuracy_as_cross_coherence(judge):
-    data = make_data()
-    measure = cross_coherence(context(Oracle(data), data, judge=judge))["cross_coherence"]
-    predicted = predict(judge, data.test.batch(slice(None)))
-    accuracy = {name: (y == data.test.labels).double().mean().item() for name, y in predicted.items()}
+@pytest.mark.parametrize("classifiers", [BandClassifiers(), NoisyClassifiers()])
+def test_oracle_has_the_classifiers_accuracy_as_cross_coherence(classifiers):
+    data = image_data()
+    measure = evaluate("cross", context(Oracle(data), data, classifiers=classifiers))["cross_coherence"]
+    predicted = classifiers.classify(classifiers.features(data.test.batch(slice(None))))["digit"]
+    accuracy = {name: (y == data.test.labels["digit"]).double().mean().item() for name, y in predicted.items()}
     for row in measure.details["matrix"]:
         assert row == pytest.approx(list(accuracy.values()))
     assert measure.value == pytest.approx(sum(accuracy.values()) / 3)
     assert measure.chance == 1 / CLASSES
-    assert measure.ceiling == judge.mean_accuracy
+    assert measure.ceiling == classifiers.mean_accuracy
     assert measure.n == 40
 
 
 def test_one_template_for_all_is_coherent_and_has_no_entropy():
-    data = make_data()
-    measures = joint_coherence(context(Oracle(data), data))
+    data = image_data()
+    measures = evaluate("joint", context(Oracle(data), data))
     assert measures["joint_coherence"].value == 1.0
     assert measures["joint_coherence"].details["entropy"] == 0.0
     base = measures["joint_coherence_base"]
@@ -54,20 +57,20 @@ def test_one_template_for_all_is_coherent_and_has_no_entropy():
 
 
 def test_aggregate_posterior_uses_every_held_out_tuple_once():
-    data = make_data()
-    measure = joint_coherence(context(Oracle(data), data, samples=1000))["joint_coherence_aggregate"]
+    data = image_data()
+    measure = evaluate("joint", context(Oracle(data), data, samples=1000))["joint_coherence_aggregate"]
     assert measure.n == 40
     assert measure.details["histogram"] == [30, 30, 30, 30]
 
 
 def test_fewer_samples_are_spread_over_the_test_split():
     """The split may be ordered by class: its first rows would be of one class."""
-    data = make_data(test=400)
-    order = data.test.labels.argsort()
-    data.test.labels.copy_(data.test.labels[order])
+    data = image_data(test=400)
+    order = data.test.labels["digit"].argsort()
+    data.test.labels["digit"].copy_(data.test.labels["digit"][order])
     for x in data.test.items.values():
         x.copy_(x[order])
-    measure = joint_coherence(context(Oracle(data), data, samples=100))["joint_coherence_aggregate"]
+    measure = evaluate("joint", context(Oracle(data), data, samples=100))["joint_coherence_aggregate"]
     assert measure.n == 100
     assert min(measure.details["histogram"]) > 30
 
@@ -89,66 +92,66 @@ def test_wilson_interval(value, n, low, high):
 
 @pytest.mark.parametrize("name", ["mmvaeplus", "ebm-generalized"])
 def test_measures_of_a_real_method_repeat_with_the_seed(name):
-    data, method = make_data(), make_method(name).eval()
-    twice = [{**cross_coherence(context(method, data)), **joint_coherence(context(method, data))} for _ in range(2)]
+    data, method = image_data(), make_method(name).eval()
+    twice = [{**evaluate("cross", context(method, data)), **evaluate("joint", context(method, data))} for _ in range(2)]
     assert twice[0] == twice[1]
-    assert {m.protocol for m in twice[0].values()} == {"pairs", "prior", "base", "aggregate-posterior"}
+    assert {m.protocol for m in twice[0].values()} == {"pairs", "all targets", "prior", "base", "aggregate-posterior"}
     for measure in twice[0].values():
         assert 0 <= measure.low <= measure.value <= measure.high <= 1
 
 
 def test_images_that_are_not_finite_are_no_result():
     """The argmax of NaN is class 0 in every modality, which would pass for perfect coherence."""
-    data, method = make_data(), make_method("mmvae").eval()
+    data, method = image_data(), make_method("mmvae").eval()
     with torch.no_grad():
         method.decoders["m1"].pixels.bias[:] = torch.nan
-    for evaluator in (joint_coherence, cross_coherence):
+    for name in ("joint", "cross"):
         with pytest.raises(FloatingPointError, match="m1 are not finite"):
-            evaluator(context(method, data))
+            evaluate(name, context(method, data))
 
 
 def test_a_measure_does_not_depend_on_which_were_asked_before():
-    data, method = make_data(), make_method("ebm-generalized").eval()
-    alone = cross_coherence(context(method, data))
+    data, method = image_data(), make_method("ebm-generalized").eval()
+    alone = evaluate("cross", context(method, data))
     shared = context(method, data)
-    joint_coherence(shared)
-    assert cross_coherence(shared) == alone
-    assert cross_coherence(context(method, data, seed=1)) != alone
+    evaluate("joint", shared)
+    assert evaluate("cross", shared) == alone
+    assert evaluate("cross", context(method, data, seed=1)) != alone
 
 
-def test_sources_judged_together_are_judged_as_each_alone():
-    data, method = make_data(), make_method("mmvaeplus").eval()
+def test_sources_predicted_together_are_predicted_as_each_alone():
+    data, method = image_data(), make_method("mmvaeplus").eval()
     sources = ["real", "prior", "aggregate", ("m0",), ("m2",), ("m0", "m2")]
     together = context(method, data)
-    together.judge_all(sources)
+    together.predict_all(sources)
     for source in sources:
-        alone = context(method, data).judged(source)
-        assert alone.labels.keys() == together.judged(source).labels.keys()
-        for name, labels in alone.labels.items():
-            assert torch.equal(labels, together.judged(source).labels[name])
+        alone = context(method, data).predictions(source)
+        assert alone.labels.keys() == together.predictions(source).labels.keys()
+        for name, labels in alone.labels["digit"].items():
+            assert torch.equal(labels, together.predictions(source).labels["digit"][name])
         for name, features in alone.features.items():
-            assert torch.equal(features, together.judged(source).features[name])
+            assert torch.equal(features, together.predictions(source).features[name])
 
 
 @pytest.mark.parametrize("name", ["mopoe", "ebm-generalized"])
 def test_each_batch_is_encoded_once_for_all_subsets(name):
-    data, method = make_data(), make_method(name).eval()
+    data, method = image_data(), make_method(name).eval()
     counted = []
     for m, encoder in method.encoders.items():
         encoder.forward = lambda x, m=m, forward=encoder.forward: counted.append(m) or forward(x)
     forwards = {m: encoder.forward for m, encoder in method.encoders.items()}
-    subset_coherence(context(method, data, samples=40, batch_size=20))
+    evaluate("subsets", context(method, data, samples=40, batch_size=20))
     assert sorted(counted) == sorted(2 * list(method.encoders))
     assert {m: encoder.forward for m, encoder in method.encoders.items()} == forwards
 
 
 def test_each_source_is_decoded_once_for_all_measures():
-    data, method = make_data(), make_method("mmvae").eval()
+    data, method = image_data(), make_method("mmvae").eval()
     calls = []
     decode = method.decode
     method.decode = lambda latents, names: calls.append(len(latents)) or decode(latents, names)
     shared = context(method, data, samples=40, batch_size=40)
     for _ in range(2):
-        cross_coherence(shared)
-        joint_coherence(shared)
+        evaluate("cross", shared)
+        evaluate("joint", shared)
     assert calls == [40] * (3 + 3)  # three sources; prior, base and aggregate posterior

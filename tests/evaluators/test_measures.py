@@ -5,15 +5,12 @@ import math
 import pytest
 import torch
 
-from evaluators.coherence import cross_coherence
-from evaluators.diversity import class_entropy, diversity, within_class_variance
-from evaluators.fid import inception_distance
-from evaluators.frechet import Moments, frechet, frechet_cross, frechet_joint
-from evaluators.probes import latent_probes
-from evaluators.subsets import subset_coherence
+from evaluators.diversity import class_entropy, within_class_variance
+from evaluators.frechet import Moments, frechet
 from methods.base import Latents
-from tests.conftest import make_data, make_method
-from tests.evaluators.oracle import CLASSES, Oracle, context
+from tests.conftest import make_method
+from tests.evaluators.oracle import CLASSES, Oracle, context, evaluate
+from tests.toy import image_data
 
 
 class FirstModalityLies(Oracle):
@@ -25,16 +22,16 @@ class FirstModalityLies(Oracle):
 
 
 def test_one_given_modality_is_the_pairwise_cross_coherence():
-    data, method = make_data(), make_method("mopoe").eval()
+    data, method = image_data(), make_method("mopoe").eval()
     shared = context(method, data)
-    assert subset_coherence(shared)["cross_coherence_1"].value == pytest.approx(
-        cross_coherence(shared)["cross_coherence"].value
+    assert evaluate("subsets", shared)["cross_coherence_1"].value == pytest.approx(
+        evaluate("cross", shared)["cross_coherence"].value
     )
 
 
 def test_coherence_by_subset():
-    data = make_data()
-    measures = subset_coherence(context(FirstModalityLies(data), data))
+    data = image_data()
+    measures = evaluate("subsets", context(FirstModalityLies(data), data))
     assert list(measures) == ["cross_coherence_1", "cross_coherence_2"]
     one, two = measures.values()
     assert set(two.details["accuracy"]) == {"m0+m1", "m0+m2", "m1+m2"}
@@ -77,11 +74,11 @@ def test_the_frechet_distance_takes_a_singular_covariance():
 
 
 def test_real_images_have_frechet_distance_zero_and_one_template_has_not():
-    data = make_data()
-    cross = frechet_cross(context(Oracle(data), data))["fd_cross"]
+    data = image_data()
+    cross = evaluate("frechet-cross", context(Oracle(data), data))["fd_cross"]
     assert cross.value == pytest.approx(0, abs=1e-9)
     assert len(cross.details["matrix"]) == 3
-    joint = frechet_joint(context(Oracle(data), data))["fd_joint"]  # its prior draws row 0 alone
+    joint = evaluate("frechet", context(Oracle(data), data))["fd_joint"]  # its prior draws row 0 alone
     assert joint.value > 0.01
     assert "classifier features" in joint.protocol
 
@@ -104,8 +101,8 @@ def network(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_fid_uses_the_given_network_on_8_bit_images(network):
-    data = make_data()
-    measures = inception_distance(context(Oracle(data), data, inception=network))
+    data = image_data()
+    measures = evaluate("fid", context(Oracle(data), data), inception=str(network))
     assert measures["fid_cross"].value == pytest.approx(0, abs=1e-6)
     row, images = data.test.items["m0"][0].float().mean((1, 2)), data.test.items["m0"].float().mean((2, 3))
     moments = Moments.of(images)
@@ -118,19 +115,19 @@ def test_fid_uses_the_given_network_on_8_bit_images(network):
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_a_file_that_is_no_network_is_named(tmp_path):
     (tmp_path / "weights.pt").write_bytes(b"nonsense")
-    data = make_data()
+    data = image_data()
     with pytest.raises(ValueError, match=r"weights.pt is no TorchScript"):
-        inception_distance(context(Oracle(data), data, inception=tmp_path / "weights.pt"))
+        evaluate("fid", context(Oracle(data), data), inception=str(tmp_path / "weights.pt"))
 
 
 def test_diversity_of_one_template_and_of_real_images():
-    data = make_data()
+    data = image_data()
 
     class DrawsTestRows(Oracle):
         def sample_prior(self, n, streams):
             return Latents(torch.arange(n).float()[:, None])
 
-    poor, rich = (diversity(context(model(data), data, batch_size=40)) for model in (Oracle, DrawsTestRows))
+    poor, rich = (evaluate("diversity", context(model(data), data, batch_size=40)) for model in (Oracle, DrawsTestRows))
     assert poor["class_entropy"].value == 0
     assert poor["within_class_variance"].value == pytest.approx(0, abs=1e-9)
     assert rich["class_entropy"].value == pytest.approx(math.log(CLASSES))
@@ -154,8 +151,8 @@ class KnowsTheClass(Oracle):
 
 
 def test_probes_find_the_class_in_z_and_not_in_w():
-    data = make_data(train=200)
-    measures = latent_probes(context(KnowsTheClass(data), data))
+    data = image_data(train=200)
+    measures = evaluate("probes", context(KnowsTheClass(data), data))
     assert measures["probe_z"].value == 1.0
     assert measures["probe_w"].value < 0.6
     assert measures["probe_z"].chance == 1 / CLASSES
@@ -163,4 +160,4 @@ def test_probes_find_the_class_in_z_and_not_in_w():
 
 
 def test_a_method_without_private_latents_has_no_probe_of_them():
-    assert list(latent_probes(context(make_method("mvae").eval(), make_data()))) == ["probe_z"]
+    assert list(evaluate("probes", context(make_method("mvae").eval(), image_data()))) == ["probe_z"]
