@@ -19,6 +19,7 @@ from evaluators.neighbours import distances, radii
 from methods.base import require
 
 MANIFOLD_K, DENSITY_K = 3, 5  # neighbours of precision and recall, and of density and coverage
+CLOSED = 1 + 1e-9  # factor on radii: rounding leaves no point outside a ball on whose surface it lies
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class _Set:
 
     @classmethod
     def of(cls, features: Tensor) -> _Set:
-        return cls(features, *radii(features, (MANIFOLD_K, DENSITY_K)))
+        return cls(features, *(CLOSED * radius for radius in radii(features, (MANIFOLD_K, DENSITY_K))))
 
 
 def _overlap(reference: _Set, samples: _Set) -> Overlap:

@@ -8,7 +8,7 @@ import torch
 from evaluators.diversity import class_entropy, within_class_variance
 from evaluators.frechet import Moments, frechet
 from methods.base import Latents
-from tests.conftest import make_method
+from tests.conftest import BandClassifiers, make_method
 from tests.evaluators.oracle import CLASSES, Oracle, context, evaluate
 from tests.toy import image_data
 
@@ -132,6 +132,54 @@ def test_diversity_of_one_template_and_of_real_images():
     assert poor["within_class_variance"].value == pytest.approx(0, abs=1e-9)
     assert rich["class_entropy"].value == pytest.approx(math.log(CLASSES))
     assert rich["within_class_variance"].value == pytest.approx(1)
+
+
+class HalfIncoherent(Oracle):
+    """Its prior draws each test row, and with those from row 100 on, m1 is of the next row and so of another class."""
+
+    def sample_prior(self, n, streams):
+        row = torch.arange(n).float()
+        return Latents(torch.stack([row, (row >= 100).float()], 1))
+
+    def decode(self, latents, names):
+        rows = dict.fromkeys(names, latents.z[:, 0].long())
+        if latents.z.shape[1] > 1:
+            rows["m1"] = (rows["m1"] + latents.z[:, 1].long()) % len(self.data.test)
+        return {name: self.data.test.items[name][rows[name]].float() / 255 for name in names}
+
+
+def test_diversity_of_coherent_samples_and_of_the_aggregate_posterior():
+    data = image_data(test=200)
+    shared = context(HalfIncoherent(data), data, samples=200, batch_size=200)
+    found = evaluate("diversity", shared)
+    features = BandClassifiers().features(data.test.batch(slice(None)))
+    classes = data.test.labels["digit"]
+    expected = {
+        name: within_class_variance(x[:100], classes[:100], CLASSES) / within_class_variance(x, classes, CLASSES)
+        for name, x in features.items()
+    }
+    coherent = found["within_class_variance_coherent"]
+    assert coherent.details["modalities"] == pytest.approx(expected)
+    assert coherent.value == pytest.approx(sum(expected.values()) / 3)
+    assert coherent.n == 100
+    assert coherent.protocol == "coherent of prior, classifier features, ratio to real"
+    assert found["within_class_variance"].n == 200
+    # The oracle's aggregate posterior gives the held-out items themselves.
+    for name in ("within_class_variance_aggregate", "within_class_variance_aggregate_coherent"):
+        assert found[name].value == pytest.approx(1)
+        assert found[name].n == 200
+
+
+def test_few_coherent_samples_have_no_variance():
+    data = image_data(test=200)
+    found = evaluate("diversity", context(HalfIncoherent(data), data, samples=36))
+    assert "36 of 36 samples are coherent in digit, fewer than 10" in found["within_class_variance_coherent"]
+    assert found["within_class_variance"].n == 36
+
+
+def test_one_modality_has_no_coherent_samples():
+    found = evaluate("diversity", context(make_method("mmvae", m=1).eval(), image_data(m=1)))
+    assert list(found) == ["class_entropy", "within_class_variance", "within_class_variance_aggregate"]
 
 
 def test_within_class_variance_is_the_trace_of_the_pooled_covariance():
