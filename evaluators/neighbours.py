@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-AT_ONCE = 500_000  # distances held at once: 4 MB in float64, which a cache holds
+ROWS = 200  # of a matrix of distances, at once
 ROUNDING = 1e-6  # of the largest norm: points that are closer are one point
 
 
@@ -17,7 +17,7 @@ def distances(x: Tensor, y: Tensor) -> Iterator[Tensor]:
     x, y = x.double(), y.double()
     # Large matrices of distances are computed as |x|² + |y|² − 2 x·y, which is not 0 for equal points.
     rounding = ROUNDING * max(x.norm(dim=1).max().item(), y.norm(dim=1).max().item())
-    for part in x.split(max(1, AT_ONCE // len(y))):
+    for part in x.split(ROWS):
         yield F.threshold(torch.cdist(part, y), rounding, 0.0)
 
 

@@ -17,7 +17,7 @@ def normal(n, dimensions=16, seed=0):
     return torch.randn(n, dimensions, generator=torch.Generator().manual_seed(seed))
 
 
-def uniform(n, low, high, seed=0):
+def uniform(n, low, high, seed):
     return low + (high - low) * torch.rand(n, 1, generator=torch.Generator().manual_seed(seed))
 
 
@@ -43,11 +43,12 @@ def test_one_mode_is_missing():
 def test_samples_twice_as_wide():
     """Of samples of [−½, 3/2] for [0, 1], half lie in a ball. The five nearest points of a reference point are all of
     the reference, whose points lie twice as close, with probability (2/3)⁵. Between samples little is left out."""
-    found = overlap(uniform(2000, 0, 1), uniform(2000, -0.5, 1.5, seed=1))
-    assert found.precision == pytest.approx(0.5, abs=0.03)
-    assert found.recall > 0.98
-    assert found.density == pytest.approx(0.5, abs=0.03)
-    assert found.coverage == pytest.approx(1 - (2 / 3) ** 5, abs=0.03)
+    draws = [overlap(uniform(1000, 0, 1, 2 * i), uniform(1000, -0.5, 1.5, 2 * i + 1)) for i in range(10)]
+    precision, recall, density, coverage = torch.tensor([astuple(found) for found in draws]).mean(0).tolist()
+    assert precision == pytest.approx(0.5, abs=0.02)
+    assert recall > 0.97
+    assert density == pytest.approx(0.5, abs=0.02)
+    assert coverage == pytest.approx(1 - (2 / 3) ** 5, abs=0.02)
 
 
 @pytest.mark.parametrize("dimensions", [1, 16])
@@ -67,9 +68,9 @@ def test_one_sample_again_and_again_recalls_one_point():
     assert found.density == pytest.approx(inside.sum().item() / 5)
 
 
-@pytest.mark.parametrize("at_once", [1, 1000, 1_000_000])
-def test_the_definitions_point_by_point(monkeypatch, at_once):
-    monkeypatch.setattr(neighbours, "AT_ONCE", at_once)
+@pytest.mark.parametrize("rows", [1, 7, 40])
+def test_the_definitions_point_by_point(monkeypatch, rows):
+    monkeypatch.setattr(neighbours, "ROWS", rows)
     reference, samples = normal(40, 3).double(), 1.5 * normal(40, 3, seed=1).double()
 
     def inside(points, k, others):
