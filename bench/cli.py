@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from bench.commands import cancel, compare, data, evaluate, listing, logs, merge, report, retry, run, speed, status
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, printable
 from methods.registry import Collision
 
 
@@ -21,11 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.command(options)
         return code
     except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
+        print(printable(f"bench: {error}"), file=sys.stderr)
         return error.exit_code
-    except Collision as error:  # of two installed packages
-        print(f"bench: {error}", file=sys.stderr)
-        return UsageError.exit_code
+    except Collision as error:
+        print(printable(f"bench: {error}"), file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         return 130

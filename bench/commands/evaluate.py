@@ -83,10 +83,11 @@ def evaluate_group(
     from bench.execution.devices import choose_device
 
     dataset, source = runs[0].config.dataset, runs[0].config.source
-    data = dataset_source(dataset).load(source, options.data_root).to(choose_device(options.device))
+    known = dataset_source(dataset)
+    data = known.load(source, options.data_root).to(choose_device(options.device))
     trained = classifiers(data, display.message)
     for run in runs:
-        evaluation = resolve_evaluation(dataset, run.config.preset, options.set)
+        evaluation = resolve_evaluation(dataset, run.config.preset, options.set, presets=known.presets)
         try:
             evaluate_run(run, evaluation, task, data, trained, display.message)
         except BenchError as error:
