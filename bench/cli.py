@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from bench.commands import cancel, compare, data, evaluate, listing, logs, report, retry, run, speed, status
-from bench.errors import BenchError
+from bench.errors import BenchError, log_to_stderr, printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    log_to_stderr()
     options = parser().parse_args(arguments)
     try:
         code: int = options.command(options)
         return code
     except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"bench: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
