@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import platform
 import socket
 import subprocess
@@ -23,8 +22,6 @@ from bench.errors import BenchError
 from bench.runs.machine import cores, processor
 from bench.runs.run import Run
 from bench.runs.store import read_json, write_text
-
-log = logging.getLogger("bench")
 
 DISTRIBUTION = "multimodal-prior-bench"
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "mlxtend")
@@ -80,22 +77,6 @@ def _before(run: Run) -> dict[str, Any]:
         return before if isinstance(before["sessions"], list) else {"sessions": []}
     except (OSError, ValueError, KeyError, TypeError):
         return {"sessions": []}
-
-
-def earlier(run: Run) -> Mapping[str, Any]:
-    """What the run's provenance.json says; where it is damaged, which is told, or not there, no session is known."""
-    nothing: dict[str, Any] = {"sessions": []}
-    try:
-        content = read_json(run.provenance_file)
-    except FileNotFoundError:
-        return nothing
-    except (OSError, ValueError) as error:
-        log.warning("%s cannot be read (%s): who worked on the run before is not known", run.provenance_file, error)
-        return nothing
-    if isinstance(content, dict) and isinstance(content.get("sessions"), list):
-        return content
-    log.warning("%s names no sessions: who worked on the run before is not known", run.provenance_file)
-    return nothing
 
 
 def write_config(run: Run) -> None:

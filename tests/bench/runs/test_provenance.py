@@ -92,7 +92,7 @@ def test_the_environment_names_libraries_and_hardware():
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"sessions": 3}', "{"])
-def test_a_damaged_record_of_earlier_sessions_ends_nothing_and_is_told(tmp_path, caplog, content):
+def test_a_damaged_record_of_earlier_sessions_ends_nothing(tmp_path, content):
     run = Run(tiny_config(), 0, tmp_path)
     run.path.mkdir(parents=True)
     run.checkpoint_file.touch()
@@ -100,7 +100,6 @@ def test_a_damaged_record_of_earlier_sessions_ends_nothing_and_is_told(tmp_path,
     given = {"data": {}, "classifier_accuracy": {}, "acceleration": {}}
     found = provenance.describe(run, torch.device("cpu"), **given)
     assert len(found["sessions"]) == 1
-    assert f"{run.provenance_file} " in caplog.text
 
 
 def test_earlier_sessions_are_kept_and_the_first_ones_code_counts(tmp_path):
