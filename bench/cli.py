@@ -9,18 +9,22 @@ from collections.abc import Sequence
 
 from bench.commands import cancel, compare, data, evaluate, listing, logs, report, retry, run, speed, status
 from bench.errors import BenchError, log_to_stderr, printable
+from methods.registry import Collision
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     log_to_stderr()
-    options = parser().parse_args(arguments)
     try:
+        options = parser().parse_args(arguments)
         code: int = options.command(options)
         return code
     except BenchError as error:
-        print(f"bench: {printable(str(error))}", file=sys.stderr)
+        print(printable(f"bench: {error}"), file=sys.stderr)
         return error.exit_code
+    except Collision as error:
+        print(printable(f"bench: {error}"), file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         return 130

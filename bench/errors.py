@@ -16,7 +16,7 @@ class BenchError(Exception):
 
 
 class UsageError(BenchError):
-    """A command line or a configuration that cannot be carried out."""
+    """A command line or a configuration that means nothing."""
 
     exit_code = 2
 

@@ -41,7 +41,7 @@ def make_report(out: Path) -> int:
         BenchError: the tables cannot be written.
     """
     from bench.reporting.leaderboard import make_tables
-    from bench.runs.records import find
+    from bench.runs.records import run_folders
 
     try:
         table, runs, failed = make_tables(out)
@@ -53,7 +53,7 @@ def make_report(out: Path) -> int:
     if not table.empty:
         _draw(out, table, runs)
     nothing = table.empty and failed.empty
-    return 1 if nothing and any(os.path.lexists(path / "training.json") for path in find(out)) else 0
+    return 1 if nothing and any(os.path.lexists(path / "training.json") for path in run_folders(out)) else 0
 
 
 def _draw(out: Path, table: pd.DataFrame, runs: pd.DataFrame) -> None:

@@ -50,7 +50,7 @@ def evaluation_config(preset: Preset, settings: Mapping[Path, Any]) -> Evaluatio
     amounts = dict(preset.evaluation)
     parts = {
         "evaluators": {name: dict(preset.evaluators.get(name, {})) for name in EVALUATORS},
-        "priors": {name: dict(preset.priors.get(name, {})) for name in fitted_priors()},
+        "priors": {name: dict(preset.priors.get(name, {})) for name in (*fitted_priors(), *preset.priors)},
     }
     for (section, *rest), value in settings.items():
         key = ".".join([section, *rest])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from functools import lru_cache
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -22,6 +22,10 @@ from methods import METHODS
 from methods.modality import ImageModality, TextModality
 
 SECTIONS = ("model", "trainer", "modalities")
+DEFAULTS = {
+    cls.kind: {field.name: field.default for field in fields(cls) if field.name in KEYS}
+    for cls in (ImageModality, TextModality)
+}
 WORD = re.compile(r"[A-Za-z][\w.+-]*", re.ASCII)
 
 
@@ -33,11 +37,12 @@ def named(config: Mapping[str, Any], sections: Sequence[str] = SECTIONS) -> dict
     settings: dict[str, Any] = {}
     for section in sections:
         tree = config.get(section)
-        if section == "model" and isinstance(tree, Mapping):
-            tree = {**tree, "network": _networks(tree.get("network"), config.get("modalities"))}
+        if section == "model" and isinstance(tree, Mapping) and "network" in tree:
+            tree = {**tree, "network": _networks(tree["network"], config.get("modalities"))}
         for key, value in _leaves(tree):
-            settings[key if section == "model" else f"{section}.{key}"] = value
-    return {key: value for key, value in settings.items() if not re.fullmatch(r"modalities\..*\.kind", key)}
+            if section != "modalities" or not key.endswith(".kind"):
+                settings[key if section == "model" else f"{section}.{key}"] = value
+    return settings
 
 
 def _networks(networks: Any, modalities: Any) -> Any:
@@ -50,7 +55,7 @@ def _networks(networks: Any, modalities: Any) -> Any:
 def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
     for key, value in tree.items() if isinstance(tree, Mapping) else ():
         if not isinstance(value, Mapping):
-            yield str(key), as_plain(value)
+            yield str(key), list(value) if isinstance(value, tuple) else value
             continue
         for name, leaf in _leaves(value):
             yield (str(key) if name == "name" else f"{key}.{name}"), leaf
@@ -68,21 +73,22 @@ def told(settings: Mapping[str, Any], everything: Mapping[str, Any]) -> list[str
     Args:
         everything: all settings of the configuration, these among them.
     """
+    groups: dict[str, list[str]] = {}
+    for key in everything:
+        groups.setdefault(_group(key), []).append(key)
     words: dict[str, None] = {}
     for key, value in settings.items():
-        group = _group(key)
-        whole = [settings.get(member) for member in everything if _group(member) == group]
-        shared = group is not None and all(member == value for member in whole)
-        words[spelled(group if group and shared else key, value)] = None
+        whole = all(other in settings and settings[other] == value for other in groups[_group(key)])
+        words[spelled(_group(key) if whole else key, value)] = None
     return list(words)
 
 
-def _group(key: str) -> str | None:
-    """The setting that stands for this one and its like: network.image -> network, modalities.m0.scale -> with *."""
+def _group(key: str) -> str:
+    """The setting that stands for this one and its like, or itself: network.image -> network, modalities.m0.scale ->
+    modalities.*.scale."""
     if key.startswith("network."):
         return "network"
-    found = re.fullmatch(r"modalities\..+\.(\w+)", key)
-    return f"modalities.*.{found[1]}" if found else None
+    return f"modalities.*.{key.rpartition('.')[2]}" if key.startswith("modalities.") else key
 
 
 def differing(configs: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -97,8 +103,8 @@ def differing(configs: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _differs(key: str, trees: Sequence[Mapping[str, Any]]) -> bool:
     parent = key.rpartition(".")[0]
-    seen: dict[str, str] = {}
-    return any(seen.setdefault(repr(tree.get(parent)), repr(tree.get(key))) != repr(tree.get(key)) for tree in trees)
+    seen: dict[str, Any] = {}
+    return any(seen.setdefault(str(tree.get(parent)), tree.get(key)) != tree.get(key) for tree in trees)
 
 
 def changed_settings(config: Mapping[str, Any], *, presets: Traversable | None = None) -> list[str]:
@@ -124,12 +130,13 @@ def changed_settings(config: Mapping[str, Any], *, presets: Traversable | None =
     choices = tuple(
         (key, value["name"])
         for key, value in model.items()
-        if key in original and isinstance(value, Mapping) and isinstance(value.get("name"), str)
-        if value["name"] != original[key]["name"]
+        if isinstance(value, Mapping) and isinstance(value.get("name"), str)
+        if isinstance(own := original.get(key), Mapping) and own.get("name", value["name"]) != value["name"]
     )
     base = _baseline(preset, method, choices)
     ours = named(config)
-    theirs = named({**base, "modalities": {name: _likelihood(name, own, preset) for name, own in modalities.items()}})
+    likelihoods = {name: _likelihood(name, own, preset) for name, own in modalities.items()}
+    theirs = named({**base, "modalities": likelihoods})
     theirs |= {key: original[key]["name"] for key, _ in choices}
     # A key that the run does not have came with a later version of the code, with a default that changes nothing.
     changed = {key: value for key, value in ours.items() if key not in theirs or theirs[key] != value}
@@ -146,7 +153,10 @@ def _baseline(preset: Preset, method: str, choices: tuple[tuple[str, str], ...])
 
 def _likelihood(name: str, own: Any, preset: Preset) -> dict[str, Any]:
     """The likelihood that the preset gives to a modality, whose kind its own likelihood names."""
-    kinds = {cls.kind: cls for cls in (ImageModality, TextModality)}
-    cls = kinds.get(str(own.get("kind"))) if isinstance(own, Mapping) else None
-    kind = {f.name: f.default for f in fields(cls) if f.name in KEYS and f.default is not MISSING} if cls else {}
-    return {**kind, **preset.modalities.get("*", {}), **preset.modalities.get(name, {})}
+    kind = own.get("kind") if isinstance(own, Mapping) else None
+    return {
+        "kind": kind,
+        **DEFAULTS.get(str(kind), {}),
+        **preset.modalities.get("*", {}),
+        **preset.modalities.get(name, {}),
+    }

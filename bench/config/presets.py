@@ -48,29 +48,27 @@ class Preset:
 
         Raises UsageError where there is neither.
         """
-        asked, config = name, method_class(name).Config
-        seen = [name]
-        while name not in self.methods:
-            like = method_class(name).like
+        found, seen = name, [name]
+        while found not in self.methods:
+            like = method_class(found).like
             if like is None or like in seen or like not in METHODS:
-                raise UsageError(self._missing_entry(asked, like))
-            name = like
-            seen.append(name)
-        entry = dict(self.methods[name])
-        if name == asked:
+                raise UsageError(self._missing_entry(name))
+            found = like
+            seen.append(found)
+        entry = dict(self.methods[found])
+        if found == name:
             return entry
-        return {key: value for key, value in entry.items() if key == "trainer" or key in field_types(config)}
+        known = ("trainer", *field_types(method_class(name).Config))
+        return {key: value for key, value in entry.items() if key in known}
 
-    def _missing_entry(self, name: str, like: str | None) -> str:
-        defaults = as_plain(field_defaults(method_class(name).Config))
+    def _missing_entry(self, name: str) -> str:
+        like, defaults = method_class(name).like, as_plain(field_defaults(method_class(name).Config))
         lines = yaml.safe_dump({name: defaults}, default_flow_style=True, sort_keys=False, width=10**6).strip()[1:-1]
-        cause = (
-            f"its class is like {like!r}, which leads to no entry either" if like else "its class is `like` no other"
-        )
+        cause = f"its class is like {like!r}, which has none either" if like else "its class is `like` no other"
         return (
             f"{self.where}: the method {name!r} has no entry, and {cause}. Add to the file, under `methods:`, with the "
-            f"numbers that you mean:\n  {lines}\nor name in its class a method whose entries suit it, "
-            'such as like = "mmvae"'
+            f"numbers that you mean:\n  {lines}\nor name in its class a method whose entries suit it, such as "
+            'like = "mmvae"'
         )
 
 
@@ -101,12 +99,11 @@ def load_preset(dataset: str, preset: str, folder: Traversable | None = None) ->
     if not NAME.fullmatch(dataset):
         raise UsageError(f"{shown(dataset)} is no name of a dataset")
     folder = folder or presets_folder(dataset)
-    names = preset_names(folder)
-    if not names:
-        raise UsageError(f"the dataset {dataset!r} has no presets: there is no PRESET.yaml in {folder}")
-    if preset not in names:
-        raise UsageError(unknown("preset", preset, names))
     file = folder / f"{preset}.yaml"
+    if not NAME.fullmatch(preset) or not file.is_file():
+        if names := preset_names(folder):
+            raise UsageError(unknown("preset", preset, names))
+        raise UsageError(f"the dataset {dataset!r} has no presets: there is no PRESET.yaml in {folder}")
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

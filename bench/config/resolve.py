@@ -12,15 +12,18 @@ from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 
 from bench.config.evaluation import SECTIONS as EVALUATION
-from bench.config.evaluation import evaluation_config
+from bench.config.evaluation import evaluation_config, resolve_evaluation
 from bench.config.grid import Base, check_count, complaint, grids_of
 from bench.config.overrides import parse_settings, parse_sweeps
 from bench.config.presets import load_preset
+from bench.config.restore import restore
 from bench.config.schema import RunConfig, TrainerConfig, as_plain
 from bench.config.trees import has
 from bench.errors import UsageError, unknown
 from methods import METHODS
 from methods.modality import Modality
+
+__all__ = ["applies", "resolve", "resolve_evaluation", "restore", "without"]  # what other rooms call
 
 
 def resolve(

@@ -8,12 +8,13 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from bench.config.evaluation import build_evaluation, preset_evaluation
-from bench.config.presets import load_preset, preset_names, presets_folder
+from bench.config.presets import Preset, load_preset, preset_names, presets_folder
 from bench.config.schema import NAME, EvaluationConfig, LikelihoodConfig, RunConfig, TrainerConfig
 from bench.config.values import build, clipped, shown
 from bench.errors import UsageError, unknown
 from methods import METHODS, method_class
 
+NONE = Preset("none", "none")
 WORDS = ("method", "dataset", "source", "fingerprint", "preset")
 
 
@@ -84,5 +85,5 @@ def _evaluation(
         return build_evaluation(tree["evaluation"], f"{where}: evaluation", complete=True)
     presets = presets or presets_folder(dataset)
     if preset not in preset_names(presets):
-        return build_evaluation({}, where)
+        return preset_evaluation(NONE)
     return preset_evaluation(load_preset(dataset, preset, presets))

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from bench.errors import UsageError
@@ -89,8 +89,7 @@ class EvaluationConfig(Amounts):
     priors: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def as_dict(self) -> dict[str, Any]:
-        plain: dict[str, Any] = as_plain(self)
-        return plain
+        return dict(as_plain(self))
 
     def key(self, kind: Literal["evaluators", "priors"], name: str) -> str:
         """8 hex digits over what decides the measures of one evaluator, or under one fitted prior."""
@@ -120,8 +119,7 @@ class RunConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values: dictionaries, lists, words and numbers."""
-        plain: dict[str, Any] = as_plain(self)
-        return plain
+        return dict(as_plain(self))
 
     @cached_property
     def hash(self) -> str:
@@ -164,8 +162,13 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [as_plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: as_plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        return {name: as_plain(getattr(value, name)) for name in _field_names(type(value))}
     return value
+
+
+@cache
+def _field_names(cls: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))
 
 
 def digest(content: Mapping[str, Any]) -> str:

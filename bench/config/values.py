@@ -143,14 +143,14 @@ def from_word(hint: Any, word: str, where: str) -> dict[str, Any]:
 
 def prior_class(name: Any, where: str) -> type[PriorConfig]:
     """The settings of the prior of that name, trained with a model. Raises UsageError for any other name."""
-    found = prior_config_class(name) if isinstance(name, str) and name in PRIORS else None
-    if found is None:
-        trainable = [prior for prior in PRIORS if prior_config_class(prior)]
-        if name is None:
-            raise UsageError(f"{where}: expected the name of a prior (allowed: {', '.join(trainable)})")
-        fitted = " is fitted to trained models only (bench evaluate --prior)" if name in PRIORS else ""
-        raise UsageError(f"{where}: {unknown('prior', clipped(name), trainable)}{fitted and f': {name}{fitted}'}")
-    return found
+    known = isinstance(name, str) and name in PRIORS
+    if known and (found := prior_config_class(name)):
+        return found
+    trainable = [prior for prior in PRIORS if prior_config_class(prior)]
+    if name is None:
+        raise UsageError(f"{where}: expected the name of a prior (allowed: {', '.join(trainable)})")
+    role = f": {name} is fitted to trained models, by bench evaluate --prior" if known else ""
+    raise UsageError(f"{where}: {unknown('prior', clipped(name), trainable)}{role}")
 
 
 def clipped(value: Any) -> str:

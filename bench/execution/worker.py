@@ -43,7 +43,8 @@ def prepare(order: Order, message: Callable[[str], None]) -> tuple[Dataset, Clas
     )
     data = data.to(device)
     trained = classifiers(data, message)
-    message(f"classifiers: mean test accuracy {trained.mean_accuracy:.4f}")
+    accuracy = trained.mean_accuracy
+    message("no labels, no classifiers" if accuracy is None else f"classifiers: mean test accuracy {accuracy:.4f}")
     return data, trained
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from bench.reporting.changes import settings_of
 from bench.reporting.markdown import markdown
 from bench.reporting.measures import measures_table
 from bench.reporting.published import beside_published
 from bench.reporting.rows import METRICS, OWN, read_runs
-from bench.reporting.statistics import settings_of, student_interval
+from bench.reporting.statistics import student_interval
 from bench.runs.store import write_atomic, write_text
 
 # Runs that differ in any of these are never averaged.
@@ -49,7 +50,7 @@ OVER_SEEDS = "Student t over seeds"
 
 
 def make_tables(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Writes the tables over OUT/runs; leaderboard, trained runs and failed ones. Raises OSError, which names a file."""
+    """Writes the tables over OUT/runs: leaderboard, trained runs, failed ones. Raises OSError, which names a file."""
     runs, failed = read_runs(out)
     table = leaderboard(runs, failed)
     write_leaderboard(out, table, runs, failed)

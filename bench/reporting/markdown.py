@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from bench.reporting.changes import settings_of
 from bench.reporting.measures import absent_lines, further_lines
 from bench.reporting.rows import COLLAPSED, OWN
-from bench.reporting.statistics import settings_of
 
 SECTION = ["dataset", "source", "preset", "data_fingerprint", "evaluation"]
 ONE_MODEL = (

@@ -104,14 +104,14 @@ def absent_lines(runs: Sequence[Mapping[Any, Any]]) -> list[str]:
     for run in runs:
         for found in run["measures"]:
             if found.absent:
-                key = (run["method"], run["prior"], found.evaluator, found.absent)
+                key = (run["method"], run["prior"], found.name, found.absent)
                 reasons[key] = reasons.get(key, 0) + 1
     if not reasons:
         return []
     lines = ["Absent measures:", ""]
-    for (method, prior, evaluator, reason), times in reasons.items():
+    for (method, prior, name, reason), times in reasons.items():
         where = method if prior == "own" else f"{method}, {prior} prior"
-        lines.append(f"- {evaluator} of {where}: {reason}" + (f" ({times} runs)" if times > 1 else ""))
+        lines.append(f"- {name} of {where}: {reason}" + (f" ({times} runs)" if times > 1 else ""))
     return [*lines, ""]
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import UsageError
+from bench.reporting.changes import changed_settings
 from bench.reporting.rows import METRICS, OWN
-from bench.reporting.statistics import changed_settings
 
 # Correct reimplementations of these methods lie 0.02 to 0.05 from what the papers print: a library that follows the
 # published settings has a cross coherence of 0.886 for MMVAE+ (printed: 0.869) and of 0.64 for MVTCAE (0.591). To tell

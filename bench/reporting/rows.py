@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +20,14 @@ OWN = "own"  # the prior that a method was trained with
 METRICS = {"joint": "joint_coherence", "cross": "cross_coherence"}  # evaluator -> its measure in the leaderboard
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 # What tables and figures show of a measure's details: the rest, of thousands of runs, would fill the memory.
-DETAILS = ("entropy", "entropy_uniform", "attributes", "matrix", "modalities")
+DETAILS = ("entropy", "entropy_uniform", "matrix", "modalities")
 CHAIN_DETAILS = ("steps", "steps_trained", "joint_coherence", "energy")
 COLLAPSED = 0.5  # share of the entropy of even labels below which a model draws few of the classes
 
 
 class Found(NamedTuple):
-    """A measure of a run, and what it was measured by; without a measure the reason is in `absent`."""
+    """A measure of a run, and what it was measured by; without a measure the reason is in `absent`, and `name` may be
+    the evaluator's."""
 
     evaluator: str
     settings: str
@@ -41,8 +43,9 @@ def read_runs(out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     for record in read_records(out):
         if record.training is not None and (record.measures or record.priors):
             finished += rows_of(record)
-        if record.state.state == "failed":
-            failed.append({**describe(record), "kind": record.state.kind, "message": record.state.message})
+        if record.state["state"] == "failed":
+            error = record.state.get("error", {"kind": "error", "message": "status.json does not say why"})
+            failed.append(describe(record) | {key: shortened(error[key]) for key in ("kind", "message")})
     return pd.DataFrame(finished), pd.DataFrame(failed)
 
 
@@ -135,7 +138,6 @@ def _row(evaluation: Evaluation, parts: Mapping[str, MeasureSet]) -> dict[str, A
     )
     row["protocols"] = {name: _protocol(name, measures.get(metric)) for name, metric in METRICS.items()}
     row["protocol"] = ", ".join(row["protocols"].values())
-    row["absent"] = {name: part.absent for name, part in parts.items() if part.absent}
     for metric in METRICS.values():
         row |= _interval(metric, measures.get(metric))
     for name in ("joint_coherence_base", "joint_coherence_aggregate"):
@@ -157,23 +159,27 @@ def _interval(metric: str, measure: StoredMeasure | None) -> dict[str, float | N
 def _entropy(joint: StoredMeasure | None) -> dict[str, Any]:
     """Entropy of the labels, and that of even ones: means over attributes; `collapsed` where one has too little."""
     details = joint.details if joint else {}
-    attributes = details.get("attributes")
-    parts = attributes.values() if isinstance(attributes, dict) and "entropy" not in details else [details]
-    known = [part for part in parts if isinstance(part, dict) and is_number(part.get("entropy"))]
-    entropies = [part["entropy"] for part in known]
-    even = [part["entropy_uniform"] for part in known if is_number(part.get("entropy_uniform"))]
+    mean, even = (details[key] if is_number(details.get(key)) else None for key in ("entropy", "entropy_uniform"))
+    pairs = [(mean, even), *_entropies(details.get("attributes"))]
     return {
-        "joint_entropy": sum(entropies) / len(known) if known else None,
-        "joint_entropy_even": sum(even) / len(known) if known and len(even) == len(known) else None,
-        "collapsed": any(low < COLLAPSED * high for low, high in zip(entropies, even) if len(even) == len(known)),
+        "joint_entropy": mean,
+        "joint_entropy_even": even,
+        "collapsed": any(low is not None and high is not None and low < COLLAPSED * high for low, high in pairs),
     }
+
+
+def _entropies(attributes: Any) -> Iterator[tuple[float, float]]:
+    """Of each attribute of the labels, and what even labels would have."""
+    for part in attributes.values() if isinstance(attributes, dict) else ():
+        if isinstance(part, dict) and is_number(part.get("entropy")) and isinstance(part.get("histogram"), list):
+            yield part["entropy"], math.log(max(1, len(part["histogram"])))
 
 
 def _found(part: MeasureSet) -> Iterator[Found]:
     for name, measure in part.measures.items():
         yield Found(part.evaluator, part.settings, name, _slim(measure))
-    if part.absent:
-        yield Found(part.evaluator, part.settings, "", None, part.absent)
+    for name, reason in part.absent.items():
+        yield Found(part.evaluator, part.settings, name, None, reason)
 
 
 def _slim(measure: StoredMeasure) -> StoredMeasure:
@@ -187,10 +193,9 @@ def _prior_row(own: dict[str, Any], prior: PriorSet) -> dict[str, Any]:
     row = {**own, **_interval(METRICS["joint"], joint), **_entropy(joint)}
     row |= {"prior": prior.label, "prior_settings": json.dumps([prior.prior, prior.settings])}
     row["protocol"] = ", ".join({**own["protocols"], "joint": _protocol("joint", joint)}.values())
-    row["absent"] = {**own["absent"], **{name: reason for name, reason in prior.absent.items() if name == "joint"}}
     for name in ("joint_coherence_base", "joint_coherence_aggregate"):
         if row[name] is None and name in prior.measures:
             row[name] = prior.measures[name].value
     measures = [Found("", prior.settings, name, _slim(measure)) for name, measure in prior.measures.items()]
-    row["measures"] = measures + [Found(name, prior.settings, "", None, why) for name, why in prior.absent.items()]
+    row["measures"] = measures + [Found("", prior.settings, name, None, why) for name, why in prior.absent.items()]
     return row

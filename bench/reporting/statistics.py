@@ -1,23 +1,12 @@
-"""Intervals and paired differences, and how a configuration differs from its preset."""
+"""Intervals and paired differences."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 from scipy import stats
-
-from bench.config.resolve import resolve
-from bench.config.settings import named, spelled
-from bench.errors import UsageError
-
-# What decides a run's parameters. How precisely a measure is known does not.
-SECTIONS = ("model", "trainer", "modalities")
-
 
 ONE_PAIR = "binomial, one model each: says nothing about the methods"
 
@@ -68,39 +57,3 @@ def binomial_difference(a: Sequence[float], b: Sequence[float]) -> Comparison:
 def single_difference(a: float, b: float) -> Comparison:
     """Of two models' measures that have no binomial interval: no interval either."""
     return Comparison(a - b, None, math.nan, math.nan, 1, ONE_PAIR.removeprefix("binomial, "))
-
-
-def changed_settings(config: Mapping[str, Any]) -> list[str]:
-    """The settings that are not those of the run's preset, as `key=value`.
-
-    Raises UsageError for a method or a preset that this version does not have.
-    """
-    names = [str(config[key]) for key in ("method", "dataset", "source", "preset")]
-    theirs = _preset(*names)
-    if isinstance(theirs, UsageError):
-        raise theirs
-    # A key that the run does not have came with a later version of the code, with a default that changes nothing.
-    return [
-        spelled(key, value)
-        for key, value in named(config, SECTIONS).items()
-        if key not in theirs or theirs[key] != value
-    ]
-
-
-@lru_cache(maxsize=4096)
-def _preset(method: str, dataset: str, source: str, preset: str) -> dict[str, Any] | UsageError:
-    """The preset's settings by their names."""
-    try:
-        (config,) = resolve([method], dataset, source, preset, [])
-    except UsageError as error:
-        return error
-    tree: dict[str, Any] = json.loads(json.dumps(config.as_dict()))  # lists, as in a file
-    return named(tree, SECTIONS)
-
-
-def settings_of(config: Mapping[str, Any]) -> str:
-    """All settings that are not those of the run's preset: "prior.steps=20 trainer.lr=0.0005"."""
-    try:
-        return " ".join(changed_settings(config))
-    except UsageError:
-        return "(of another version)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,15 +50,6 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class State:
-    """What status.json says: `state`, and of a failed run why. "new" where there is no file."""
-
-    state: str = "new"
-    kind: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True)
 class Training:
     """What the training took, from training.json."""
 
@@ -86,21 +78,21 @@ class StoredMeasure:
 
 @dataclass(frozen=True)
 class MeasureSet:
-    """What one evaluator found under one protocol, or the reason why it found nothing (`absent`)."""
+    """What one evaluator found under one protocol; `absent` is {measure or evaluator: why it is not there}."""
 
     file: Path
     evaluator: str
     evaluation: Evaluation
     settings: str  # JSON with sorted keys
     measures: Mapping[str, StoredMeasure]
-    absent: str
+    absent: Mapping[str, str]
     seconds: float
     problems: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class PriorSet:
-    """The measures of a run under a prior that was fitted to it; `absent` is {evaluator: reason}."""
+    """The measures of a run under a prior that was fitted to it; `absent` as in MeasureSet."""
 
     file: Path
     prior: str
@@ -113,8 +105,14 @@ class PriorSet:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """config.yaml, of which the names, the sections and the number of epochs are sure to be there."""
-    tree = reading.parse_config(reading.read_text(path, reading.CONFIG_SIZE))
+    """config.yaml, of which the names, the sections and the number of epochs are sure to be there. Not to be changed:
+    runs with the same text share it."""
+    return _config(reading.read_text(path, reading.CONFIG_SIZE))
+
+
+@lru_cache(maxsize=1024)
+def _config(content: str) -> dict[str, Any]:
+    tree = reading.parse_config(content)
     for key in ("method", "dataset", "source", "preset"):
         reading.name(tree, key)
     reading.name(tree, "fingerprint", reading.FINGERPRINT)
@@ -150,16 +148,6 @@ def read_provenance(path: Path) -> Provenance:
     )
 
 
-def read_state(path: Path) -> State:
-    """status.json, as far as tables show it."""
-    tree = reading.read_tree(path)
-    state = reading.text(tree, "state")
-    if state != "failed":
-        return State(state)
-    error = reading.section(tree, "error")
-    return State(state, reading.text(error, "kind"), reading.text(error, "message"))
-
-
 def read_training(path: Path) -> Training:
     """training.json."""
     tree = reading.read_tree(path)
@@ -182,7 +170,7 @@ def read_measures(path: Path) -> MeasureSet:
         evaluation=_evaluation(tree),
         settings=_settings(tree),
         measures=measures,
-        absent=reading.text(tree, "absent", ""),
+        absent=_absent(tree),
         seconds=reading.optional_number(tree, "seconds") or 0.0,
         problems=problems,
     )
@@ -192,7 +180,6 @@ def read_prior(path: Path) -> PriorSet:
     """priors/<prior>@<key>.json."""
     tree = reading.read_tree(path)
     measures, problems = _measures(tree)
-    absent = reading.mapping(tree.get("absent") or {}, "absent")
     if (label := reading.text(tree, "label")) in ("", "own"):
         raise Unreadable(f"label is {label!r}, which no fitted prior has")
     return PriorSet(
@@ -202,7 +189,7 @@ def read_prior(path: Path) -> PriorSet:
         evaluation=_evaluation(tree),
         settings=_settings(tree),
         measures=measures,
-        absent={reading.shortened(key): reading.text(absent, key) for key in absent},
+        absent=_absent(tree),
         problems=problems,
     )
 
@@ -214,6 +201,11 @@ def _evaluation(tree: Mapping[str, Any]) -> Evaluation:
 
 def _settings(tree: Mapping[str, Any]) -> str:
     return json.dumps(reading.section(tree, "settings"), sort_keys=True)
+
+
+def _absent(tree: Mapping[str, Any]) -> dict[str, str]:
+    absent = reading.mapping(tree.get("absent") or {}, "absent")
+    return {reading.shortened(name, 64): reading.text(absent, name) for name in absent}
 
 
 def _measures(tree: Mapping[str, Any]) -> tuple[dict[str, StoredMeasure], tuple[str, ...]]:

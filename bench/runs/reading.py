@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from bench.runs.store import read_regular
+
 SIZE = 32 << 20  # bytes; no file of a run but its checkpoint comes near it
 CONFIG_SIZE = 256 << 10
 DEPTH, NODES = 50, 20_000  # of a configuration: YAML's aliases make a few lines a billion entries
-NAME = re.compile(r"\w[\w.@+-]{0,63}")  # part of a path and of a table: no separators, no spaces, no bars
+NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}"
+)  # part of a path and of a table: no separators, no spaces, no bars
 FINGERPRINT = re.compile(r"[0-9a-f]{16,128}")
 HASH = re.compile(r"[0-9a-f]{8}")
 
@@ -38,25 +40,14 @@ class Missing(Unreadable):
 def read_bytes(path: Path, limit: int = SIZE) -> bytes:
     """Content of a regular file of at most `limit` bytes. Raises Unreadable for anything else, Missing for nothing."""
     try:
-        _check(os.stat(path), limit)
-        # Something else may have come into its place: to open a FIFO must not wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            _check(os.fstat(file.fileno()), limit)
-            return file.read(limit)
+        content = read_regular(path, limit)
     except FileNotFoundError:
         raise Missing("is missing") from None
     except OSError as error:
         raise Unreadable(f"cannot be read ({error.strerror})") from None
-
-
-def _check(status: os.stat_result, limit: int) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise Unreadable("is a folder" if stat.S_ISDIR(status.st_mode) else "is no regular file")
-    if status.st_size > limit:
-        raise Unreadable(f"has {status.st_size} bytes, more than the {limit} that such a file may have")
-    if status.st_size == 0:
+    if not content:
         raise Unreadable("is empty")
+    return content
 
 
 def read_text(path: Path, limit: int = SIZE) -> str:
@@ -95,17 +86,14 @@ def parse_config(text: str) -> dict[str, Any]:
     return mapping(tree, "its content")
 
 
-def _count(value: Any, left: list[int]) -> None:
+def _count(value: Any, left: list[int], depth: int = 0) -> None:
     """Visits every entry as often as it is reached, so that aliases count in full."""
     left[0] -= 1
-    if left[0] < 0:
-        raise Unreadable(f"has more than {NODES} entries")
-    if isinstance(value, dict):
-        for item in mapping(value, "a part of it").values():
-            _count(item, left)
-    elif isinstance(value, list):
-        for item in value:
-            _count(item, left)
+    if left[0] < 0 or depth > DEPTH:
+        raise Unreadable(f"has more than {NODES} entries, or is nested more than {DEPTH} deep")
+    if isinstance(value, dict | list):
+        for item in mapping(value, "a part of it").values() if isinstance(value, dict) else value:
+            _count(item, left, depth + 1)
     elif not (value is None or isinstance(value, bool | str) or is_number(value)):
         raise Unreadable(f"has a value that no setting can have: {_kind(value)}")
 

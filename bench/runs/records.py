@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.runs import contents, reading
-from bench.runs.contents import Identity, MeasureSet, PriorSet, Provenance, State, Training
+from bench.runs.contents import Identity, MeasureSet, PriorSet, Provenance, Training
 from bench.runs.reading import Missing, Unreadable
+from bench.runs.run import Directory, Parts, parts
+from bench.runs.state import Status, read_status
 
 T = TypeVar("T")
 S = TypeVar("S", MeasureSet, PriorSet)
@@ -41,7 +43,7 @@ class Head:
 class Record(Head):
     """A run directory. `training` is None until the run is trained, `history` where there is no such file."""
 
-    state: State
+    state: Status
     training: Training | None
     measures: tuple[MeasureSet, ...]
     priors: tuple[PriorSet, ...]
@@ -54,7 +56,7 @@ def warn(problem: str) -> None:
 
 def read_records(out: Path, report: Callable[[str], None] = warn) -> Iterator[Record]:
     """Every run below OUT/runs once, by path. What is left out (files, runs, copies of runs) goes to `report`."""
-    heads, problems = distinct([verified(read_head(path)) for path in find(out, report)], out)
+    heads, problems = distinct([verified(read_head(path)) for path in run_folders(out, report)])
     for problem in problems:
         report(problem)
     for head in heads:
@@ -70,8 +72,8 @@ def read_record(path: Path) -> Record:
     return complete(read_head(path))
 
 
-def find(out: Path, report: Callable[[str], None] = warn) -> list[Path]:
-    """The folders OUT/runs/<dataset>/<method>/<preset>-<hash>/seed-*, by path."""
+def run_folders(out: Path, report: Callable[[str], None] = warn) -> list[Path]:
+    """The run directories, by path, and copies of them: as `bench.runs.run.find`, but an unreadable folder is named."""
     level = [out / "runs"]
     for _ in range(4):
         level = [entry for folder in level for entry in _folders(folder, report)]
@@ -87,11 +89,11 @@ def _folders(folder: Path, report: Callable[[str], None]) -> list[Path]:
         return []
 
 
-def distinct(heads: Sequence[Head], out: Path) -> tuple[list[Head], list[str]]:
+def distinct(heads: Sequence[Head]) -> tuple[list[Head], list[str]]:
     """Each run once: the one at its own place, else the first by path. And a sentence for each that is left out."""
     chosen: dict[Identity, Head] = {}
     for head in heads:
-        if head.identity and (head.identity not in chosen or head.path == proper_path(head, out)):
+        if head.identity and (head.identity not in chosen or (at_home(head) and not at_home(chosen[head.identity]))):
             chosen[head.identity] = head
     kept, problems = [], []
     for head in heads:
@@ -105,21 +107,22 @@ def distinct(heads: Sequence[Head], out: Path) -> tuple[list[Head], list[str]]:
     return kept, problems
 
 
-def proper_path(head: Head, out: Path) -> Path | None:
-    """Where a run with these files belongs, if they say so."""
-    if head.provenance is None or head.identity is None:
-        return None
-    where, folder = head.provenance, f"{head.config['preset']}-{head.identity.hash}"
-    return out / "runs" / where.dataset / where.method / folder / f"seed-{head.identity.seed}"
+def at_home(head: Head) -> bool:
+    """Whether the run lies where its files say that it belongs."""
+    if head.identity is None:
+        return False
+    dataset, method, _, config_hash, seed = head.identity
+    return parts(head.path) == Parts(dataset, method, head.config["preset"], config_hash, seed)
 
 
 def read_head(path: Path) -> Head:
     """Which run the directory holds. Raises nothing, never waits, and does not import torch."""
     problems: list[str] = []
     # A run that has just been started has neither yet.
-    required = any(os.path.lexists(path / name) for name in ("training.json", "measures", "priors"))
-    config = _attempt(path / "config.yaml", contents.read_config, problems, RUN, required) or {}
-    provenance = _attempt(path / "provenance.json", contents.read_provenance, problems, RUN, required)
+    run = Directory(path)
+    required = any(map(os.path.lexists, (run.training_file, run.measures_folder, run.priors_folder)))
+    config = _attempt(run.config_file, contents.read_config, problems, RUN, required) or {}
+    provenance = _attempt(run.provenance_file, contents.read_provenance, problems, RUN, required)
     if not config or not provenance:
         return Head(path, config, provenance, None, tuple(problems))
     said = {"method": provenance.method, "dataset": provenance.dataset, "source": provenance.source}
@@ -149,38 +152,34 @@ def _contradiction(path: Path, what: str) -> str:
 @lru_cache(maxsize=4096)
 def recomputed_hash(config: str) -> str | None:
     """The hash of a configuration (JSON); None where this version of the code does not have the same settings."""
-    from bench.config.resolve import restore  # noqa: PLC0415 (imports the methods, and with them torch)
+    from bench.config.restore import restore  # noqa: PLC0415 (imports the methods, and with them torch)
 
-    tree = json.loads(config)
     try:
-        restored = restore(tree, "config.yaml")
-        filled = json.loads(json.dumps(restored.as_dict()))
+        return restore(json.loads(config), "config.yaml").hash
     except Exception:  # of another version, or of a plug-in that is not here: nothing can be said
         return None
-    filled.pop("evaluation", None)
-    # A setting that came with a later version was filled in by its default: the hash differs, rightly.
-    return restored.hash if filled == tree else None
 
 
 def complete(head: Head) -> Record:
     """The record of a run whose head was read. Raises nothing and never waits."""
-    path, problems = head.path, list(head.problems)
-    state = _attempt(path / "status.json", contents.read_state, problems, "its state is not known") or State()
+    run, problems = Directory(head.path), list(head.problems)
+    state = read_status(run)
+    if problem := state.get("problem"):
+        problems.append(f"{shown(head.path)}: {problem}")
     measures = _sets(
-        path / "measures", contents.read_measures, lambda s: (s.evaluator, s.evaluation, s.settings), problems
+        run.measures_folder, contents.read_measures, lambda s: (s.evaluator, s.evaluation, s.settings), problems
     )
-    priors = _sets(path / "priors", contents.read_prior, lambda s: (s.prior, s.evaluation, s.settings), problems)
+    priors = _sets(run.priors_folder, contents.read_prior, lambda s: (s.prior, s.evaluation, s.settings), problems)
     # Trained is what has training.json; results without it are of an older layout, or it was lost.
-    required = bool(measures or priors) or state.state == "done" or os.path.lexists(path / "metrics.json")
-    training = _attempt(path / "training.json", contents.read_training, problems, RUN, required)
-    history = path / "history.csv"
+    required = bool(measures or priors) or state["state"] == "done" or os.path.lexists(head.path / "metrics.json")
+    training = _attempt(run.training_file, contents.read_training, problems, RUN, required)
     return Record(
-        *(path, head.config, head.provenance, head.identity, tuple(problems)),
+        *(head.path, head.config, head.provenance, head.identity, tuple(problems)),
         state=state,
         training=training,
         measures=measures,
         priors=priors,
-        history=history if os.path.lexists(history) else None,
+        history=run.history_file if os.path.lexists(run.history_file) else None,
     )
 
 

@@ -10,6 +10,10 @@ from typing import Any
 
 import yaml
 
+from bench.config.resolve import resolve
+from bench.config.schema import RunConfig
+from methods.modality import ImageModality
+
 BATCH_SIZE = 250
 CODE = {"version": "0.1", "revision": "a" * 40, "dirty": False, "sha256": "b" * 16}
 ORIGIN = {
@@ -39,8 +43,8 @@ def write_run(
     """A run as the runner leaves it: finished, or failed with `error`. Without `joint` or `cross` they are absent.
 
     Args:
-        config: a whole configuration as `RunConfig.as_dict()` has it, which `config_hash` should fit; the default is
-            one that no version of the code knows, so that its hash cannot be checked.
+        config: sections of config.yaml. Those that are not given no version of the code knows, so that their hash
+            cannot be checked; see `write_real_run`.
     """
     path = out / "runs" / dataset / method / f"{preset}-{config_hash}" / f"seed-{seed}"
     path.mkdir(parents=True)
@@ -61,6 +65,19 @@ def write_run(
         write_set(path, "joint", joint_measures(joint, n, entropy) if joint is not None else "there are no labels", n)
         write_set(path, "cross", cross_measures(cross, n) if cross is not None else "there are no labels", n)
     return path
+
+
+def write_real_run(out: Path, config: RunConfig, seed: int = 0, **values: Any) -> Path:
+    """A run of a configuration that this version of the code has, with the hash that belongs to it."""
+    names = {key: getattr(config, key) for key in ("method", "dataset", "source", "preset", "fingerprint")}
+    return write_run(out, seed=seed, config=config.as_dict(), config_hash=config.hash, **names, **values)
+
+
+def config_of(method: str = "mmvae", *settings: str, preset: str = "paper", source: str = "rebuilt") -> RunConfig:
+    """A configuration for PolyMNIST's five modalities."""
+    modalities = [ImageModality(f"m{i}", (3, 28, 28)) for i in range(5)]
+    (config,) = resolve([method], "polymnist", source, preset, settings, modalities=modalities, fingerprint="f" * 64)
+    return config
 
 
 def write_training(run: Path, epochs: int) -> None:
@@ -103,7 +120,9 @@ def write_set(
     content: dict[str, Any] = {"evaluator": evaluator, "evaluation": {"samples": samples, "batch_size": batch_size}}
     content["settings"] = dict(settings or {})
     path = run / "measures" / f"{evaluator}@{key_of(content)}.json"
-    content |= {"measures": {}, "absent": measures} if isinstance(measures, str) else {"measures": dict(measures)}
+    content |= (
+        {"measures": {}, "absent": {evaluator: measures}} if isinstance(measures, str) else {"measures": dict(measures)}
+    )
     write_json(path, {**content, "seconds": 1.0, **ORIGIN})
     return path
 

@@ -173,12 +173,13 @@ def test_a_collapsed_model_is_called_that_beside_its_coherence(tmp_path):
 def test_one_collapsed_attribute_is_enough(tmp_path):
     run = write_run(tmp_path)
     attributes = {
-        "wing": {"entropy": 0.2, "entropy_uniform": 2.0},
-        "beak": {"entropy": 1.0, "entropy_uniform": 1.0},
+        "wing": {"coherence": 0.9, "entropy": 0.2, "histogram": [95, 5]},
+        "beak": {"coherence": 0.5, "entropy": 1.0, "histogram": [40, 30, 30]},
     }
-    edit_json(measure_file(run, "joint"), "measures", "joint_coherence", "details", value={"attributes": attributes})
+    details = {"entropy": 0.6, "entropy_uniform": 0.9, "attributes": attributes}
+    edit_json(measure_file(run, "joint"), "measures", "joint_coherence", "details", value=details)
     row = table_of(tmp_path).iloc[0]
-    assert row[["joint_entropy", "joint_entropy_even", "collapsed_seeds"]].tolist() == [0.6, 1.5, 1]
+    assert row[["joint_entropy", "joint_entropy_even", "collapsed_seeds"]].tolist() == [0.6, 0.9, 1]
 
 
 def test_what_does_not_apply_is_absent_with_its_reason(tmp_path):

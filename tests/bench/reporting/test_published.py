@@ -1,4 +1,3 @@
-import json
 from importlib import resources
 from pathlib import Path
 
@@ -6,13 +5,12 @@ import pandas as pd
 import pytest
 
 import bench
-from bench.config.resolve import resolve
 from bench.reporting.leaderboard import leaderboard
 from bench.reporting.markdown import markdown
 from bench.reporting.published import first_rows, obstacles, published, verdict
 from bench.reporting.rows import read_runs
 from methods import METHODS
-from tests.bench.rundirs import write_run
+from tests.bench.rundirs import config_of, write_real_run, write_run
 
 VERDICTS = ["joint_difference", "joint_verdict", "cross_difference", "cross_verdict"]
 PRINTED = {"data": "official rebuilt", "preset": "paper"}
@@ -20,12 +18,6 @@ PRINTED = {"data": "official rebuilt", "preset": "paper"}
 
 def table_of(out):
     return leaderboard(*read_runs(out))
-
-
-def config_of(*settings, method="mmvae", preset="paper"):
-    """As a run's config.yaml has it."""
-    (config,) = resolve([method], "polymnist", "rebuilt", preset, settings)
-    return json.loads(json.dumps(config.as_dict())) | {"modalities": {}, "fingerprint": "f" * 64}
 
 
 def row_of(**other):
@@ -42,8 +34,7 @@ def row_of(**other):
 
 def write_paper_run(out, *settings, method="mmvae", **values):
     """A run of the paper preset on rebuilt data, but for `settings`."""
-    config = config_of(*settings, method=method)
-    return write_run(out, method, source="rebuilt", preset="paper", config=config, **values)
+    return write_real_run(out, config_of(method, *settings), **values)
 
 
 def test_values_are_joined_by_dataset_and_method(tmp_path):
@@ -91,7 +82,7 @@ def test_the_verdict_uses_the_interval_over_seeds(tmp_path):
 
 def test_rows_that_do_not_compare_say_why_and_show_no_difference(tmp_path):
     write_run(tmp_path)
-    write_paper_run(tmp_path, "trainer.epochs=3", config_hash="deadbeef")
+    write_paper_run(tmp_path, "trainer.epochs=3")
     bundled, changed = table_of(tmp_path)[VERDICTS].to_dict("records")
     why = "not comparable: bundled data, preset quick"
     assert [bundled["joint_verdict"], bundled["cross_verdict"]] == [why, why]
@@ -121,7 +112,7 @@ def test_without_a_printed_value_there_is_no_verdict(tmp_path):
         ({"prior": "own"}, []),
         ({"prior": "mixture"}, ["mixture prior"]),
         ({"source": "bundled", "preset": "smoke"}, ["bundled data", "preset smoke"]),
-        ({"config": {**config_of(), "method": "of a plug-in"}}, ["settings of another version"]),
+        ({"config": {**config_of().as_dict(), "method": "of a plug-in"}}, ["settings of another version"]),
     ],
 )
 def test_what_keeps_a_row_from_the_published_one_is_named(other, reasons):
@@ -129,7 +120,7 @@ def test_what_keeps_a_row_from_the_published_one_is_named(other, reasons):
 
 
 def test_the_paper_preset_with_other_settings_is_not_the_papers():
-    row = row_of(config=config_of("prior.scale=2", "trainer.epochs=3", method="ebm-base"))
+    row = row_of(config=config_of("ebm-base", "prior.scale=2", "trainer.epochs=3").as_dict())
     assert obstacles(row, PRINTED) == ["prior.scale=2.0", "trainer.epochs=3"]
 
 

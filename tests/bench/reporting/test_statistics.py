@@ -1,23 +1,12 @@
-import json
-
 import pytest
 
-from bench.config.resolve import resolve
 from bench.reporting.statistics import (
     binomial_difference,
-    changed_settings,
     paired_difference,
     single_difference,
     student_interval,
 )
 from evaluators.base import wilson
-from methods import METHODS
-
-
-def config_of(*settings, method="mmvae", preset="paper"):
-    """As a run's config.yaml has it."""
-    (config,) = resolve([method], "polymnist", "rebuilt", preset, settings)
-    return json.loads(json.dumps(config.as_dict()))
 
 
 def test_students_interval_by_hand():
@@ -60,20 +49,3 @@ def test_what_is_no_proportion_is_not_clipped_and_has_no_interval_from_one_pair(
     assert (one.difference, one.pairs) == (100.0, 1)
     assert one.low != one.low
     assert one.interval == "one model each: says nothing about the methods"
-
-
-def test_settings_of_the_evaluation_change_no_measure():
-    assert changed_settings(config_of("evaluation.samples=100")) == []
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_preset_has_no_changed_settings_itself(method):
-    assert changed_settings(config_of(method=method)) == []
-
-
-def test_settings_that_came_and_went_with_the_code():
-    config = config_of()
-    del config["model"]["beta"]
-    assert changed_settings(config) == []
-    config["model"]["gone"] = 1
-    assert changed_settings(config) == ["gone=1"]
