@@ -56,7 +56,7 @@ def execute(
     check_same_data(run, data.fingerprint, data.source, data.name)
     if not force and run.finished(run.config.evaluation) and run.true_state() == "done":
         return "skipped"
-    data = data.with_modalities(run.config.specs(data.modalities))
+    data = data.with_modalities(run.config.with_likelihoods(data.modalities))
     try:
         with claim(run.lock_file) as mine:
             remove_temporaries(run.path)
@@ -74,7 +74,8 @@ def execute(
 def attempt(session: Session, data: Dataset, classifiers: Classifiers) -> Outcome:
     """Everything that the run lacks; its outcome is its last status as well."""
     run, was_trained = session.run, session.run.trained
-    if run.finished(run.config.evaluation):  # by a process that was killed before it could say so
+    if run.finished(run.config.evaluation) and run.picture_file("cross").exists():
+        # By a process that was killed before it could say so.
         session.status("done")
         return "skipped"
     try:

@@ -6,9 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from evaluators.base import Evaluator, Measure, Measures, NoSettings, accuracy_measure, mean, needs_truth
@@ -48,6 +45,11 @@ class LatentProbes(Evaluator):
 
 def _score(train: tuple[np.ndarray, Tensor], test: tuple[np.ndarray, Tensor]) -> float:
     """Accuracy on `test` of a probe fitted on `train`, each latents [N, D] and labels [N], −1 where not known."""
+    # Here, because they take seconds to import, which runs without probes do without.
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
     (x, y), (x_test, y_test) = [(latents, labels.cpu().numpy()) for latents, labels in (train, test)]
     # Standardised, so that the solver meets latents of any scale alike.
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(x[y >= 0], y[y >= 0])

@@ -2,9 +2,10 @@
 
     python scripts/accelerator_check.py OUT
 
-Three parts: the tests that need a device; the speed of every way to compute a training step; and runs of the quick
-preset on the device and on the CPU, whose coherences have to agree. OUT receives the log of every command, what they
-measured (CSV) and summary.md. A part that fails does not stop the others. Exit code: 0 all is well, 1 otherwise.
+Three parts: the tests that need a device; the speed of every way to compute a training step, and how it scales; and
+runs of the quick preset on the device and on the CPU, whose coherences have to agree. OUT receives the log of every
+command, what they measured (CSV) and summary.md. A part that fails does not stop the others. Exit code: 0 all is well,
+1 otherwise.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from pathlib import Path
 import pandas as pd
 
 LIMIT = 240.0  # seconds that a command may take
-# Trainings of one seed on two devices part like those of two seeds.
+# Trainings of one seed on two devices differ as those of two seeds do.
 TOLERANCE = 0.12
 METHODS = "mmvae,mopoe,ebm-generalized"
 
-TESTS = ("-m", "pytest", "-n0", "-q", "-rs", "tests/bench/test_acceleration.py", "tests/bench/test_speed.py")
-SPEED = ("-m", "bench", "speed", "--dataset", "polymnist", "--device", "cuda")
-CONV = ("--methods", "all", "--network", "conv", "--batch-size", "128", "--latent", "64", "--tuples", "10000")
-RESNET = ("--methods", "mmvae,mmvaeplus,ebm-base,ebm-generalized", "--preset", "paper", "--rounds", "3")
+TESTS = ("-m", "pytest", "-n0", "-q", "-rs", "tests/bench/training", "tests/bench/speed")
+SPEED = ("-m", "bench", "speed", "--dataset", "polymnist", "--device", "cuda", "--methods", "all")
+CONV = ("--network", "conv", "--batch-size", "128", "--latent", "64", "--tuples", "10000")
+PAPER = ("--preset", "paper", "--rounds", "3")
 RUN = ("-m", "bench", "run", "--dataset", "polymnist", "--source", "bundled", "--methods", METHODS)
 
 
 def command(out: Path, name: str, *arguments: str) -> tuple[str, bool, float]:
-    """Runs Python with the arguments, into the file OUT/NAME.txt: (name, whether it did, seconds)."""
+    """Executes Python with the arguments, into the file OUT/NAME.txt: (name, whether it succeeded, seconds)."""
     started = time.perf_counter()
     with (out / f"{name}.txt").open("w") as log:
         try:
@@ -41,6 +42,11 @@ def command(out: Path, name: str, *arguments: str) -> tuple[str, bool, float]:
             well = False
     print(f"{name}: {'done' if well else 'FAILED'}", flush=True)
     return name, well, time.perf_counter() - started
+
+
+def speed(out: Path, name: str, *arguments: str) -> tuple[str, bool, float]:
+    """One table of `bench speed`, with its CSV."""
+    return command(out, name, *SPEED, *arguments, "--csv", str(out / f"{name}.csv"))
 
 
 def trainings(out: Path) -> list[tuple[str, bool, float]]:
@@ -71,10 +77,19 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     results = [
         command(out, "tests", *TESTS),
-        command(out, "speed-conv", *SPEED, *CONV, "--csv", str(out / "speed-conv.csv")),
-        command(out, "speed-resnet", *SPEED, *RESNET, "--csv", str(out / "speed-resnet.csv")),
+        speed(out, "speed-conv", *CONV),
+        speed(out, "speed-paper", *PAPER),
+        speed(out, "scaling", "--scaling", "--rounds", "3"),
         *trainings(out),
     ]
+    well, text = summary(out, results)
+    (out / "summary.md").write_text(text)
+    print(text)
+    return 0 if well else 1
+
+
+def summary(out: Path, results: list[tuple[str, bool, float]]) -> tuple[bool, str]:
+    """Whether all is well, and the content of summary.md."""
     lines = ["| part | | seconds |", "|---|---|---|"]
     lines += [f"| {name} | {'done' if well else 'FAILED'} | {seconds:.0f} |" for name, well, seconds in results]
     well = all(well for _, well, _ in results)
@@ -83,11 +98,9 @@ def main() -> int:
         well = well and same
         lines += ["", f"Coherence on both devices {'agrees' if same else 'DOES NOT AGREE'} (± {TOLERANCE}):", ""]
         lines += ["```", table.round(3).to_string(), "```"]
-    for name in ("speed-conv", "speed-resnet"):
+    for name in ("speed-conv", "speed-paper", "scaling"):
         lines += ["", "```", (out / f"{name}.txt").read_text(), "```"]
-    (out / "summary.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    return 0 if well else 1
+    return well, "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ train() { # FOLDER OPTIONS…
   if ((code > 1)); then exit "$code"; fi
 }
 
-judge() { # FOLDER OPTIONS…
+evaluate() { # FOLDER OPTIONS…
   local out=$1
   shift
   # Not divided into slices: what one run and measure need takes seconds on an accelerator.
@@ -49,15 +49,15 @@ judge() { # FOLDER OPTIONS…
 collect=$(mkdir -p "$collect" && cd "$collect" && pwd)
 mkdir -p "$work"
 train conv --methods "$subject,mopoe,mmjsd,mvtcae,mvae" --set network=conv --set trainer.epochs="$conv_epochs"
-judge conv --prior all --evaluators probes,chains
+evaluate conv --prior all --evaluators probes,chains
 train resnet --methods "$subject" --set network=resnet --set trainer.epochs="$resnet_epochs"
-judge resnet --prior all --evaluators probes
+evaluate resnet --prior all --evaluators probes
 train resnet --methods "$subject" --set network=resnet --set trainer.epochs="$resnet_epochs" --seeds 1
-judge resnet --prior all --evaluators probes
+evaluate resnet --prior all --evaluators probes
 # What a difference to the published values may come from, one key at a time; what they differ from is `conv`'s ebm-base.
-# No setting above is chosen by these: they are judged on the test tuples.
-for sweep in prior.family=laplace prior.steps=20,120 prior.lr=2e-5,5e-4 beta=0.5,2.5 latent_dim=32,512
+# No setting above is chosen by these: they are measured on the test tuples.
+for sweep in prior.base=laplace prior.steps=20,120 prior.lr=2e-5,5e-4 beta=0.5,2.5 latent_dim=32,512
 do
   train ablations --methods ebm-base --set network=conv --set trainer.epochs="$conv_epochs" --sweep "$sweep"
 done
-judge ablations --evaluators chains
+evaluate ablations --evaluators chains

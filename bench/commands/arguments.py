@@ -1,16 +1,17 @@
-"""What the command line's arguments mean: text -> methods, seeds, device."""
+"""What the command line's arguments mean: text -> methods, seeds, numbers."""
 
 from __future__ import annotations
 
+import argparse
 import re
-from typing import TYPE_CHECKING
 
 from bench.errors import UsageError, unknown
 from evaluators import EVALUATORS
-from methods import EXTRA, FITTED_PRIORS, METHODS
+from methods import EXTRA, METHODS
 
-if TYPE_CHECKING:
-    import torch
+NUMBER = "(?:0|[1-9][0-9]{0,17})"  # decimal digits of ASCII; a leading zero is octal to some, and so refused
+SEEDS = 10_000  # of one command
+LARGEST_SEED = 2**31 - 1
 
 
 def parse_methods(text: str) -> list[str]:
@@ -19,8 +20,11 @@ def parse_methods(text: str) -> list[str]:
 
 
 def parse_priors(text: str) -> list[str]:
-    """Names, or all: each fitted prior once, in the order given. Raises UsageError for an unknown name."""
-    return _names("--prior", "prior", text, list(FITTED_PRIORS), list(FITTED_PRIORS))
+    """Names, or all: each prior that can be fitted once, in the order given. Raises UsageError for an unknown name."""
+    from methods import fitted_priors
+
+    fitted = fitted_priors()
+    return _names("--prior", "fitted prior", text, fitted, fitted)
 
 
 def parse_evaluators(text: str) -> list[str]:
@@ -33,41 +37,31 @@ def _names(option: str, what: str, text: str, known: list[str], everything: list
     names = everything if text == "all" else [name for name in text.split(",") if name]
     for name in names:
         if name not in known:
-            raise UsageError(unknown(what, name, [*known, "all"]))
+            raise UsageError(f"{option}: {unknown(what, name, [*known, 'all'])}")
     if not names:
         raise UsageError(f"{option} {text!r}: names no {what} (allowed: all, {', '.join(known)})")
     return list(dict.fromkeys(names))
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Such as: 0-2,7 -> [0, 1, 2, 7]. Raises UsageError for anything else."""
-    seeds: list[int] = []
+    """Such as: 0-2,7 -> [0, 1, 2, 7]. Raises UsageError for anything else, and for too large or too many of them."""
+    option = f"--seeds {text[:60]!r}"
+    seeds: dict[int, None] = {}
     for part in text.split(","):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise UsageError(f"--seeds {text!r}: expected numbers and ranges such as 0, 0-2 or 1,3,5")
-        seeds += range(int(first), int(last or first) + 1)
-    return list(dict.fromkeys(seeds))
+        found = re.fullmatch(f"({NUMBER})(?:-({NUMBER}))?", part)
+        if not found or (first := int(found[1])) > (last := int(found[2] or first)):
+            raise UsageError(f"{option}: expected numbers and ranges such as 0, 0-2 or 1,3,5")
+        if last > LARGEST_SEED:
+            raise UsageError(f"{option}: {last} is too large: the largest seed is {LARGEST_SEED}")
+        if last - first < SEEDS:
+            seeds |= dict.fromkeys(range(first, last + 1))
+        if last - first >= SEEDS or len(seeds) > SEEDS:
+            raise UsageError(f"{option}: names more than {SEEDS:,} seeds; split them over several commands")
+    return list(seeds)
 
 
-def parse_duration(option: str, text: str) -> float:
-    """Seconds: 90s, 9m and 1.5h are 90, 540 and 5400, and a plain number is seconds. Raises UsageError."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
-    if seconds <= 0:
-        raise UsageError(f"{option} {text!r}: expected a time above zero such as 90s, 9m or 1.5h")
-    return seconds
-
-
-def choose_device(name: str) -> torch.device:
-    """Raises UsageError for a device that torch does not know or this machine does not have."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {name}: not usable here ({str(error).splitlines()[0]}); try auto or cpu") from None
-    return device
+def whole_number(text: str) -> int:
+    """The type of an option that takes a whole number, for argparse: decimal digits, and nothing else."""
+    if not re.fullmatch(f"-?{NUMBER}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number in decimal digits, such as 4, got {text!r}")
+    return int(text)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,19 +11,23 @@ from typing import TYPE_CHECKING
 
 from bench.commands import Subparsers
 from bench.commands.options import add_out_option
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, UsageError, printable
 
 if TYPE_CHECKING:
-    from bench.execution.jobs import Submission
-    from bench.execution.status import Handed, RunStatus
+    from bench.execution.observer import Observation
+    from bench.execution.scheduler import SchedulerJob
+    from bench.execution.states import Handed
+    from bench.execution.submissions import Submission
+    from bench.runs.process import Process
 
 
 def add(commands: Subparsers) -> None:
     cancel = commands.add_parser(
         "cancel",
         help="end runs that are queued or at work; those at work save their state",
-        description="Ends the SLURM jobs and the local pools that have the runs. Runs at work save their state, and "
-        "`bench retry --lost` goes on with them. Exit code 1 where something goes on, as it cannot be ended from here.",
+        description="Ends the SLURM jobs and the commands on this machine that have the runs. Runs at work save their "
+        "state, and `bench retry --lost` resumes them. Exit code 1 where something goes on, as it cannot be ended from "
+        "here.",
     )
     cancel.add_argument(
         "runs", nargs="*", metavar="RUN", help="directories, or parts of their paths such as mmvae/seed-0 (default all)"
@@ -41,66 +42,70 @@ class Holder:
 
     Args:
         job: SLURM's id.
-        host, pid: of the process, where it is no job.
-        pool: whether the process is one that submitted to the local pool. Any other is somebody's `bench run`.
+        process: the one that submitted, where it is no job; None where no submission tells of it.
+        known_as: for people, where neither is known.
     """
 
     job: str | None = None
-    host: str | None = None
-    pid: int | None = None
-    pool: bool = False
+    process: Process | None = None
+    known_as: str = ""
 
     def __str__(self) -> str:
-        what = "local pool, process" if self.pool else "process"
-        return f"SLURM job {self.job}" if self.job else f"{what} {self.pid} on {self.host}"
+        if self.job:
+            return f"SLURM job {self.job}"
+        return f"process {self.process.pid} on {self.process.host}" if self.process else self.known_as
 
 
 def cancel_command(options: argparse.Namespace) -> int:
-    from bench.execution.jobs import scheduler_states, submissions
-    from bench.execution.status import Observer, select
+    from bench.execution.observer import Observer
+    from bench.execution.scheduler import ask_scheduler
+    from bench.execution.selection import select
+    from bench.execution.submissions import read_submissions
 
-    statuses = Observer(options.out).statuses()
-    chosen = {status.run for status in select(statuses, options.out, options.runs) if not status.ended}
+    observer = Observer(options.out)
+    observed = observer.look()
+    for problem in observer.problems:
+        print(f"bench: {problem}", file=sys.stderr)
+    chosen = {run.run for run in select(observed, options.out, options.runs) if not run.ended}
     if not chosen:
         print("bench: nothing to cancel: all of these runs have ended")
         return 0
-    submitted = submissions(options.out)
-    scheduler = scheduler_states(job.job for submission in submitted for job in submission.jobs if job.job)
-    everything = holders([status for status in statuses if not status.ended], submitted, scheduler)
+    submitted, _ = read_submissions(options.out)
+    scheduler = ask_scheduler(job.job for submission in submitted for job in submission.jobs if job.job)
+    everything = holders([run for run in observed if not run.ended], submitted, scheduler)
     held = {holder: runs for holder, runs in everything.items() if chosen & set(runs)}
     check_whole(held, chosen)
     for holder, runs in held.items():
-        print(f"{holder}: {', '.join(runs)}", flush=True)
+        print(printable(f"{holder}: {', '.join(runs)}"), flush=True)
     cancel_jobs([holder.job for holder in held if holder.job])
-    ended = [terminate(holder) for holder in held if not holder.job]
+    ended = [end(holder) for holder in held if not holder.job]
     return 0 if all(ended) else 1
 
 
 def holders(
-    statuses: Sequence[RunStatus], submitted: Sequence[Submission], scheduler: Mapping[str, str]
+    observed: Sequence[Observation], submitted: Sequence[Submission], scheduler: Mapping[str, SchedulerJob]
 ) -> dict[Holder, list[str]]:
     """Who has the runs, none of which has ended. A run that was submitted again meanwhile has several holders."""
-    from bench.execution.status import Handed, handed_over, prospect_of
+    from bench.execution.states import Handed, handed_over, prospect_of
 
     latest = handed_over(submitted)
     all_handed = [Handed(submission, job) for submission in submitted for job in submission.jobs]
     found: dict[Holder, list[str]] = {}
-    for status in statuses:
+    for run in observed:
         those = []
-        for handed in (handed for handed in all_handed if status.run in handed.job.runs):
+        for handed in (handed for handed in all_handed if run.run in handed.job.runs):
             prospect = prospect_of(handed, scheduler)
             # Where nobody can be asked, older submissions are taken for ended.
-            if prospect == "queued" or (prospect == "queued?" and handed == latest[status.run]):
+            if prospect == "queued" or (prospect == "queued?" and handed == latest[run.run]):
                 those.append(_holder(handed))
-        for holder in dict.fromkeys(those or [Holder(host=status.host, pid=status.pid)]):
-            found.setdefault(holder, []).append(status.run)
+        unknown = Holder(known_as=f"process {run.pid} on {run.host}" if run.pid else "a process that is not named")
+        for holder in dict.fromkeys(those or [unknown]):
+            found.setdefault(holder, []).append(run.run)
     return found
 
 
 def _holder(handed: Handed) -> Holder:
-    if handed.job.job:
-        return Holder(job=handed.job.job)
-    return Holder(host=handed.submission.host, pid=handed.submission.pid, pool=True)
+    return Holder(job=handed.job.job) if handed.job.job else Holder(process=handed.submission.process)
 
 
 def check_whole(held: Mapping[Holder, list[str]], chosen: set[str]) -> None:
@@ -125,19 +130,17 @@ def cancel_jobs(ids: Sequence[str]) -> None:
         raise BenchError(f"scancel {' '.join(ids)} failed: {error.stderr.strip()}") from error
 
 
-def terminate(holder: Holder) -> bool:
-    """Has a local pool end. False for what goes on: a pool on another host, or a process that is no pool's."""
-    if not holder.pool or holder.host != socket.gethostname() or holder.pid is None:
-        advice = (
-            f"on {holder.host}, `kill -TERM {holder.pid}` (or Ctrl-C in its terminal) has it save its state and end"
-        )
-        print(f"bench: {holder} goes on: {advice}", file=sys.stderr)
-        return False
+def end(holder: Holder) -> bool:
+    """Has the process save its runs' states and end. False, with what to do, where it cannot be ended from here."""
+    from bench.runs.process import terminate
+
     try:
-        os.kill(holder.pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return True  # it has ended since
+        if holder.process and terminate(holder.process):
+            return True
+        reason = "if it is a process of bench, `kill -TERM` (or Ctrl-C in its terminal) has it save its state and end"
+        if holder.process and holder.process.is_alive():
+            reason = f"it is no process of bench by its command line; {reason}"
     except PermissionError:
-        print(f"bench: {holder} goes on: it is another user's", file=sys.stderr)
-        return False
-    return True
+        reason = "it is another user's"
+    print(printable(f"bench: {holder} goes on: {reason}"), file=sys.stderr)
+    return False

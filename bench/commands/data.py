@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.commands import Subparsers
 from bench.commands.options import add_data_root_option, add_source_option
 from bench.datasets import DATASETS
+from bench.errors import BenchError
 
 
 def add(commands: Subparsers) -> None:
@@ -15,11 +16,11 @@ def add(commands: Subparsers) -> None:
     actions = data.add_subparsers(required=True, metavar="ACTION")
     for name, command, text in (
         ("fetch", fetch_command, "download the official data into the data root"),
-        ("show", show_command, "write a contact sheet: one modality a row, one class a column"),
+        ("show", show_command, "write a contact sheet: one modality a row, one test tuple a column"),
         ("check", check_command, "load (building it if need be) and describe the data"),
     ):
         action = actions.add_parser(name, help=text)
-        action.add_argument("dataset", choices=list(DATASETS))
+        action.add_argument("dataset", help=f"one of: {', '.join(DATASETS)}")
         add_data_root_option(action)
         if name != "fetch":
             add_source_option(action)
@@ -32,13 +33,13 @@ def fetch_command(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
-    from bench.datasets import dataset_module
+    from bench.datasets import dataset_source
 
     with Progress(
         *Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)
     ) as bar:
         task = bar.add_task(f"fetching {options.dataset}", total=None)
-        path = dataset_module(options.dataset).fetch(
+        path = dataset_source(options.dataset).fetch(
             options.data_root, report=lambda done, total: bar.update(task, completed=done, total=total)
         )
     print(path)
@@ -46,22 +47,27 @@ def fetch_command(options: argparse.Namespace) -> int:
 
 
 def show_command(options: argparse.Namespace) -> int:
-    from bench.datasets import dataset_module
-    from bench.evaluation.pictures import save_picture
+    from bench.datasets import dataset_source
+    from bench.evaluation.pictures import contact_sheet, save_picture
 
-    module = dataset_module(options.dataset)
-    data = module.load(options.source, options.data_root)
-    save_picture(options.picture, module.contact_sheet(data))
+    data = dataset_source(options.dataset).load(options.source, options.data_root)
+    try:
+        save_picture(options.picture, contact_sheet(data))
+    except OSError as error:
+        raise BenchError(
+            f"{options.picture}: cannot be written ({error.strerror}). Choose another --picture"
+        ) from error
     print(options.picture)
     return 0
 
 
 def check_command(options: argparse.Namespace) -> int:
-    from bench.datasets import dataset_module
+    from bench.datasets import dataset_source
 
-    data = dataset_module(options.dataset).load(options.source, options.data_root)
+    data = dataset_source(options.dataset).load(options.source, options.data_root)
+    attributes = ", ".join(f"{name} ({classes} classes)" for name, classes in data.attributes.items())
     print(f"{data.name}: source {data.source}, fingerprint {data.fingerprint}")
-    print(f"{len(data.train)} training and {len(data.test)} test tuples, {data.classes} classes")
+    print(f"{len(data.train)} training and {len(data.test)} test tuples; labels: {attributes or 'none'}")
     for modality in data.modalities:
         print(
             f"{modality.name}: {modality.kind} {'×'.join(map(str, modality.shape))}, {modality.likelihood} likelihood"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands import Subparsers
-from bench.commands.arguments import choose_device, parse_evaluators, parse_priors
+from bench.commands.arguments import parse_evaluators, parse_priors
 from bench.commands.options import add_data_root_option, add_device_option
 from bench.commands.report import make_report
 from bench.errors import BenchError, UsageError
@@ -76,16 +76,18 @@ def evaluate_group(
     runs: list[Run], options: argparse.Namespace, task: Task, display: Display, warn: Callable[[str], None]
 ) -> None:
     """The runs on one dataset, which is loaded once. What cannot be evaluated is told, and the others are."""
-    from bench.config.resolve import resolve_evaluation
+    from bench.config.evaluation import resolve_evaluation
     from bench.datasets import dataset_source
     from bench.evaluation.classifiers import classifiers
     from bench.evaluation.finished import evaluate_run
+    from bench.execution.devices import choose_device
 
     dataset, source = runs[0].config.dataset, runs[0].config.source
-    data = dataset_source(dataset).load(source, options.data_root).to(choose_device(options.device))
+    known = dataset_source(dataset)
+    data = known.load(source, options.data_root).to(choose_device(options.device))
     trained = classifiers(data, display.message)
     for run in runs:
-        evaluation = resolve_evaluation(dataset, run.config.preset, options.set)
+        evaluation = resolve_evaluation(dataset, run.config.preset, options.set, presets=known.presets)
         try:
             evaluate_run(run, evaluation, task, data, trained, display.message)
         except BenchError as error:

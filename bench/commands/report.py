@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.commands import Subparsers
 from bench.commands.options import add_out_option
-from bench.errors import DataMissing
+from bench.errors import BenchError, DataMissing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("bench")
 
 
 def add(commands: Subparsers) -> None:
@@ -17,29 +26,63 @@ def add(commands: Subparsers) -> None:
 
 
 def report_command(options: argparse.Namespace) -> int:
-    if not (options.out / "runs").is_dir():
+    if not os.path.isdir(options.out / "runs"):
         raise DataMissing(f"{options.out / 'runs'} does not exist: name a folder that `bench run --out` has filled")
-    make_report(options.out)
-    return 0
+    return make_report(options.out)
 
 
-def make_report(out: Path) -> None:
-    """leaderboard.csv, leaderboard.md, measures.csv and the figures; the table goes to stdout."""
-    from bench.reporting.figures import save_figures
-    from bench.reporting.leaderboard import leaderboard, read_runs, write_leaderboard
+def make_report(out: Path) -> int:
+    """leaderboard.csv, leaderboard.md, measures.csv and then the figures; the table goes to stdout.
 
-    runs, failed = read_runs(out)
-    table = leaderboard(runs, failed)
-    if not runs.empty:
-        save_figures(out / "figures", table, runs)
-    write_leaderboard(out, table, runs, failed)
+    Returns:
+        0 where the table has a row; 1 where there are runs, and none of them could be read.
+
+    Raises:
+        BenchError: the tables cannot be written.
+    """
+    from bench.reporting.leaderboard import make_tables
+    from bench.runs.records import run_folders
+
+    try:
+        table, runs, failed = make_tables(out)
+    except OSError as error:
+        raise BenchError(
+            f"the tables cannot be written: {error}. Make room, or copy the runs to a folder of yours"
+        ) from error
     print((out / "leaderboard.md").read_text())
+    if not table.empty:
+        _draw(out, table, runs)
+    nothing = table.empty and failed.empty
+    return 1 if nothing and any(os.path.lexists(path / "training.json") for path in run_folders(out)) else 0
+
+
+def _draw(out: Path, table: pd.DataFrame, runs: pd.DataFrame) -> None:
+    try:
+        from bench.reporting.figures import save_figures
+
+        save_figures(out / "figures", table, runs)
+    except Exception as error:  # matplotlib is missing or damaged: the tables are what counts
+        log.warning("there are no figures: %s: %s", type(error).__name__, error)
 
 
 def is_current(out: Path) -> bool:
     """Whether nothing has changed among the runs since the tables were made, of which leaderboard.md is the last."""
     table = out / "leaderboard.md"
-    if not table.exists():
+    if not os.path.isfile(table):
         return False
-    made = table.stat().st_mtime_ns
-    return all(path.stat().st_mtime_ns <= made for path in (out / "runs").rglob("*"))
+    made = os.stat(table).st_mtime_ns
+    return all(changed <= made for changed in _changes(out / "runs"))
+
+
+def _changes(folder: Path) -> Iterator[int]:
+    """When each entry at and below the folder was changed, links themselves and not what they name."""
+    try:
+        yield os.lstat(folder).st_mtime_ns
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _changes(Path(entry.path))
+                else:
+                    yield entry.stat(follow_symlinks=False).st_mtime_ns
+    except OSError as error:
+        log.debug("%s: %s", folder, error)

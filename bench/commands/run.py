@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.commands import Subparsers
 from bench.commands.arguments import parse_methods, parse_seeds
+from bench.commands.executors import add_executor_options, conclude, execution_of
 from bench.commands.options import add_data_options, add_device_option, add_out_option
-from bench.execution.dispatch import add_executor_options, check_executor_options, dispatch, print_arrays
+from bench.errors import UsageError, printable
 from methods import EXTRA, METHODS
 
 if TYPE_CHECKING:
-    from bench.config.resolve import RunConfig
-    from bench.runner import Run
+    from bench.config.schema import RunConfig
+    from bench.execution.dispatch import Execution
+    from bench.runs.run import Run
+
+MOST_RUNS = 20_000  # of one command
 
 EXAMPLES = """examples:
   bench run --methods all --dataset polymnist
@@ -25,7 +30,21 @@ EXAMPLES = """examples:
   bench run --methods all --dataset polymnist --preset paper --executor slurm --cluster cluster.yaml --wait
 
 exit codes: 0 all runs are done, 1 a run failed, 2 usage, 3 data missing, 75 time budget used up, 130 interrupted by
-a signal. After 75 and 130 the state is saved, and the same command (without --force) goes on"""
+a signal. After 75 and 130 the state is saved, and the same command (without --force) resumes from there"""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    methods: Sequence[str]
+    seeds: Sequence[int]
+    dataset: str
+    source: str
+    preset: str
+    settings: Sequence[str]
+    sweeps: Sequence[str]
+    execution: Execution
 
 
 def add(commands: Subparsers) -> None:
@@ -53,55 +72,103 @@ def add(commands: Subparsers) -> None:
         metavar="KEY=VALUE,…",
         help="try every value of a setting; given again, every combination",
     )
-    run.add_argument("--dry-run", action="store_true", help="print the runs and their states, and do nothing")
+    run.add_argument("--dry-run", action="store_true", help="print what every run lacks, and do nothing")
     run.add_argument("--force", action="store_true", help="train again what is finished")
     add_executor_options(run)
     run.set_defaults(command=run_command)
 
 
 def run_command(options: argparse.Namespace) -> int:
-    from bench.config.resolve import resolve
-    from bench.datasets import dataset_module
+    from bench.execution.dispatch import dispatch
 
-    check_executor_options(options)
-    methods, seeds = parse_methods(options.methods), parse_seeds(options.seeds)
-    module = dataset_module(options.dataset)
-    source = module.choose_source(options.source, options.data_root)
-    configs = resolve(methods, options.dataset, source, options.preset, options.set, options.sweep)
-    tell_partial_settings(configs, "--set", options.set)
-    tell_partial_settings(configs, "--sweep", options.sweep)
-    runs = plan(configs, seeds, options.out)
+    request = parse(options)
+    configs = resolve_configs(request)
+    runs = plan(configs, request)
     if options.dry_run:
-        print_plan(runs, options.force)
-        if options.executor == "slurm":
-            print_arrays(runs, options)
-        return 0
-    return dispatch(runs, options)
+        return show_plan(runs, request.execution)
+    outcomes = dispatch(runs, request.execution)
+    return conclude(None if outcomes is None else set(outcomes.values()), options.out)
 
 
-def plan(configs: list[RunConfig], seeds: list[int], out: Path) -> list[Run]:
+def parse(options: argparse.Namespace) -> Request:
+    """Raises UsageError for what cannot be meant."""
+    execution = execution_of(options)
+    return Request(
+        methods=parse_methods(options.methods),
+        seeds=parse_seeds(options.seeds),
+        settings=options.set,
+        sweeps=options.sweep,
+        execution=execution,
+        **{name: getattr(options, name) for name in ("dataset", "source", "preset")},
+    )
+
+
+def resolve_configs(request: Request) -> list[RunConfig]:
+    """The configurations of all methods for the data at hand; says which methods go without a setting of others."""
+    from bench.config.resolve import resolve, without
+    from bench.datasets import dataset_source
+
+    data, root = dataset_source(request.dataset), request.execution.data_root
+    source = data.choose_source(request.source, root)
+    configs = resolve(
+        *(request.methods, request.dataset, source, request.preset, request.settings, request.sweeps),
+        modalities=data.modalities(source, root),
+        fingerprint=data.fingerprint(source, root),
+        presets=data.presets,
+    )
+    for option, settings in (("--set", request.settings), ("--sweep", request.sweeps)):
+        for setting in settings:
+            if lacking := without(configs, setting):
+                text = f"bench: {option} {setting} does not apply to {', '.join(lacking)}"
+                print(printable(text), file=sys.stderr)
+    return configs
+
+
+def plan(configs: Sequence[RunConfig], request: Request) -> list[Run]:
     """Every seed of the first method, then of the next."""
-    from bench.runner import Run
+    from bench.runs.run import Run
 
-    return [Run(config, seed, out) for config in configs for seed in seeds]
+    if (number := len(configs) * len(request.seeds)) > MOST_RUNS:
+        raise UsageError(f"{number:,} runs are asked for, and one command takes {MOST_RUNS:,}: split it up")
+    runs = [Run(config, seed, request.execution.out) for config in configs for seed in request.seeds]
+    for run in runs:
+        _ = run.path  # a name that no folder can have is told before anything is done
+    return runs
 
 
-def print_plan(runs: list[Run], force: bool) -> None:
-    """With the settings that are not the preset's at the end of each line."""
-    from bench.reporting.statistics import settings_of
+def show_plan(runs: Sequence[Run], execution: Execution) -> int:
+    """What is to do for every run, with the settings that are not the preset's at the end of each line."""
+    from bench.config.names import changed_settings
+    from bench.datasets import dataset_source
 
     for run in runs:
-        state = run.true_state()
-        todo = "skip" if run.finished and not force else "train"
-        line = f"{todo:5}  {state:11}  {run.config.trainer.epochs:4} epochs  {run.path}"
-        print(f"{line}  {settings_of(run.config.as_dict())}".rstrip())
+        settings = changed_settings(run.config.as_dict(), presets=dataset_source(run.config.dataset).presets)
+        words = [f"{todo(run, execution.force):8}", f"{run.true_state():11}", f"{run.config.trainer.epochs:4} epochs "]
+        print(printable(" ".join([*words, str(run.path), "", *settings])).rstrip())
+    if execution.executor == "slurm":
+        show_arrays(runs, execution)
+    return 0
 
 
-def tell_partial_settings(configs: list[RunConfig], option: str, settings: list[str]) -> None:
-    """Says which methods go without a setting that others have."""
-    from bench.config.resolve import applies
+def todo(run: Run, force: bool) -> str:
+    """What a run lacks: train, resume, evaluate, or nothing (skip)."""
+    if force:
+        return "train"
+    if run.finished(run.config.evaluation):
+        return "skip"
+    if run.trained:
+        return "evaluate"
+    return "resume" if run.has_checkpoint else "train"
 
-    for setting in settings:
-        without = [config.method for config in configs if not applies(config.method, setting)]
-        if without:
-            print(f"bench: {option} {setting} does not apply to {', '.join(dict.fromkeys(without))}", file=sys.stderr)
+
+def show_arrays(runs: Sequence[Run], execution: Execution) -> None:
+    """What `--executor slurm` would submit."""
+    import yaml
+
+    from bench.execution.queueing import planned_arrays
+    from bench.execution.slurm import parameters
+
+    for array in planned_arrays(runs, execution):
+        number = sum(len(job) for job in array.jobs)
+        print(f"\narray {array.name}: {len(array.jobs)} jobs, {number} runs")
+        print(yaml.safe_dump(parameters(array), sort_keys=False), end="")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.commands import Subparsers
-from bench.commands.arguments import choose_device, parse_methods
+from bench.commands.arguments import parse_methods
 from bench.commands.options import add_data_options, add_device_option
 from bench.errors import UsageError
 from methods import METHODS
@@ -60,10 +60,11 @@ def add(commands: Subparsers) -> None:
 
 def speed_command(options: argparse.Namespace) -> int:
     from bench.datasets import dataset_source
+    from bench.execution.devices import choose_device
     from bench.runs.store import check_writable
     from bench.speed.measure import origin
 
-    for name, least in (("rounds", 2), ("tuples", 1)):
+    for name, least in (("rounds", 2), ("tuples", 2)):
         if (value := getattr(options, name)) < least:
             raise UsageError(f"--{name} {value}: must be {least} or more")
     device, dataset = choose_device(options.device), dataset_source(options.dataset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,30 +14,36 @@ from typing import TYPE_CHECKING
 
 from bench.commands import Subparsers
 from bench.commands.options import add_out_option
+from bench.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.table import Table
 
-    from bench.execution.status import Observer, RunStatus
+    from bench.execution.observer import Observation, Observer
 
 HELP = """states:
   queued        in a submission, and its turn will come
   queued?       submitted, and the scheduler, or the host that submitted, cannot be asked from here
+  planned       asked for, and the command ended before it started the run
   running       being trained
-  evaluating    being judged
+  evaluating    trained, and being measured
   done          finished
   failed        ended with the error that is named
   interrupted   ended by a signal, with its state saved
   partial       ended with its time budget, with its state saved
   requeued      the scheduler will start it again
-  lost          begun or submitted, and no process or scheduler has it any more
+  lost          started or submitted, and no process or scheduler has it any more
+  damaged       a file that says how far it is cannot be read, or is not there
+
+`bench retry --lost` takes up what is planned, interrupted, partial, lost or damaged.
 
 fields of --json, null where there is nothing to say:
   run                   directory, relative to --out
   dataset, method, preset, config (its hash), seed
   settings              what tells the configuration from the others of the same dataset, method and preset here
   state                 one of the above
+  reason                why a job that is queued does not start, or which file is damaged
   epoch, epochs         the epoch at work, counted from 1, and how many there are
   loss                  mean of the last finished epoch
   samples_per_second, seconds_left    of the training
@@ -50,6 +57,7 @@ exit codes: 0, and 3 where there are neither runs nor submissions"""
 
 SECONDS_BETWEEN_LOOKS = 2.0
 WIDTH = 200  # where there is no terminal
+RIGHT = ("epoch", "loss", "samples/s", "left", "updated")  # columns of numbers
 
 
 def add(commands: Subparsers) -> None:
@@ -69,20 +77,22 @@ def add(commands: Subparsers) -> None:
 def status_command(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.execution.status import Observer
+    from bench.execution.observer import Observer
 
     observer, console = Observer(options.out), Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = WIDTH
-    statuses = watch(observer, console) if options.watch else observer.statuses()
+    observed = watch(observer, console) if options.watch else observer.look()
+    for problem in observer.problems:
+        print(f"bench: {problem}", file=sys.stderr)
     if options.json:
-        print(json.dumps([dataclasses.asdict(status) for status in statuses], indent=2))
+        print(json.dumps([dataclasses.asdict(run) for run in observed], indent=2))
     else:
-        console.print(overview(statuses))
+        console.print(overview(observed))
     return 0
 
 
-def watch(observer: Observer, console: Console) -> list[RunStatus]:
+def watch(observer: Observer, console: Console) -> list[Observation]:
     """Shows the runs until all have ended or Ctrl-C; gives the latest look.
 
     A terminal may be too low for all runs: the counts come first, and those at work.
@@ -90,65 +100,74 @@ def watch(observer: Observer, console: Console) -> list[RunStatus]:
     from rich.console import Group
     from rich.live import Live
 
-    statuses = observer.statuses()
+    observed = observer.look()
     live = Live(console=console, auto_refresh=False, screen=console.is_terminal, transient=True)
     with suppress(KeyboardInterrupt), live:
-        while not all(status.ended for status in statuses):
-            urgent = sorted(statuses, key=lambda status: (status.state == "done", status.ended, status.epoch is None))
-            live.update(Group(counts(statuses), table(urgent)), refresh=True)
+        while not all(run.ended for run in observed):
+            urgent = sorted(observed, key=lambda run: (run.state == "done", run.ended, run.epoch is None))
+            live.update(Group(counts(observed), table(urgent), *causes(urgent)), refresh=True)
             time.sleep(SECONDS_BETWEEN_LOOKS)
-            statuses = observer.statuses()
-    return statuses
+            observed = observer.look()
+    return observed
 
 
-def overview(statuses: Sequence[RunStatus]) -> Group:
-    """The table, counts by state, and why the failed runs failed."""
+def overview(observed: Sequence[Observation]) -> Group:
+    """The table, counts by state, and why runs failed, wait or are damaged."""
     from rich.console import Group
-    from rich.text import Text
 
-    causes = [
-        Text(f"{status.run}: {status.error['kind']}: {' '.join(status.error['message'].split())}")
-        for status in statuses
-        if status.error
+    return Group(table(observed), "", counts(observed), *causes(observed))
+
+
+def causes(observed: Sequence[Observation]) -> list[str]:
+    """A line per cause; of several runs with the same one, the first is named."""
+    said: dict[str, list[str]] = {}
+    for run in observed:
+        if run.error:
+            said.setdefault(f"{run.error['kind']}: {' '.join(run.error['message'].split())}", []).append(run.run)
+        if run.reason:
+            said.setdefault(f"{run.state}: {' '.join(run.reason.split())}", []).append(run.run)
+    return [
+        printable(f"{runs[0]}{f' and {len(runs) - 1} more' if len(runs) > 1 else ''}: {cause}")
+        for cause, runs in said.items()
     ]
-    return Group(table(statuses), "", counts(statuses), *causes)
 
 
-def counts(statuses: Sequence[RunStatus]) -> str:
+def counts(observed: Sequence[Observation]) -> str:
     """Such as: 12 runs: 9 done, 2 running, 1 queued."""
-    by_state = Counter(status.state for status in statuses).most_common()
-    runs = "1 run" if len(statuses) == 1 else f"{len(statuses)} runs"
+    by_state = Counter(run.state for run in observed).most_common()
+    runs = "1 run" if len(observed) == 1 else f"{len(observed)} runs"
     return f"{runs}: {', '.join(f'{number} {state}' for state, number in by_state)}"
 
 
-def table(statuses: Sequence[RunStatus]) -> Table:
+def table(observed: Sequence[Observation]) -> Table:
     """A row per run. Columns in which no run has anything are left out."""
     from rich.table import Table
 
     shown, now = Table(box=None, pad_edge=False), time.time()
     columns = {
-        "run": [status.run.removeprefix("runs/") for status in statuses],
-        "settings": [status.settings for status in statuses],
-        "state": [status.state for status in statuses],
-        "epoch": [f"{status.epoch}/{status.epochs}" if status.epoch else "" for status in statuses],
-        "loss": [_number(status.loss, 1) for status in statuses],
-        "samples/s": [_number(status.samples_per_second, 0) for status in statuses],
-        "left": [_duration(status.seconds_left) for status in statuses],
-        "job": [status.job or "" for status in statuses],
-        "host": [status.host or "" for status in statuses],
-        "updated": [f"{_duration(now - status.updated)} ago" if status.updated else "" for status in statuses],
+        "run": [run.run.removeprefix("runs/") for run in observed],
+        "settings": [run.settings for run in observed],
+        "state": [run.state for run in observed],
+        "epoch": [f"{run.epoch}/{run.epochs}" if run.epoch else "" for run in observed],
+        "loss": [_number(run.loss, 1) for run in observed],
+        "samples/s": [_number(run.samples_per_second, 0) for run in observed],
+        "left": [_duration(run.seconds_left) for run in observed],
+        "job": [run.job or "" for run in observed],
+        "host": [run.host or "" for run in observed],
+        "updated": [f"{_duration(now - run.updated)} ago" if run.updated else "" for run in observed],
     }
     columns = {name: cells for name, cells in columns.items() if any(cells)}
     for name in columns:
-        right = name in ("epoch", "loss", "samples/s", "left", "updated")
-        shown.add_column(name, justify="right" if right else "left", overflow="fold")
+        shown.add_column(name, justify="right" if name in RIGHT else "left", overflow="fold")
     for row in zip(*columns.values(), strict=True):
-        shown.add_row(*row)
+        shown.add_row(*map(printable, row))
     return shown
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    if value is None:
+        return ""
+    return f"{value:.{digits}f}" if abs(value) < 1e9 else f"{value:.3g}"
 
 
 def _duration(seconds: float | None) -> str:

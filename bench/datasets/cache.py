@@ -129,8 +129,7 @@ def _write(folder: Path, arrays: Arrays) -> None:
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
-    """Raises on damage: OSError, DataMissing, ValueError, or by a wrong type or key."""
-    check_file(folder / "meta.json", "a cache's index")
+    """Raises on damage: OSError, ValueError, or by a wrong type or key."""
     meta: dict[str, Any] = read_json(folder / "meta.json")
     if _fingerprint_of(meta["files"]) != meta["fingerprint"]:
         raise ValueError("meta.json contradicts itself")
@@ -138,12 +137,12 @@ def _read_meta(folder: Path) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> tuple[dict[str, Tensor], str]:
-    """Raises on damage, as `_read_meta`."""
+    """Raises on damage, as `_read_meta`, or DataMissing."""
     meta = _read_meta(folder)
     tensors = {}
     for name, file in meta["files"].items():
         path = folder / f"{name}.npy"
-        check_file(path, "an array")
+        check_file(path, "array")
         if path.stat().st_size != file["bytes"] or zlib.crc32(path.read_bytes()) != file["crc32"]:
             raise ValueError(f"{path.name} has another size or checksum")
         # Copy-on-write, because torch warns about arrays that it could not write to.

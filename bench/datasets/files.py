@@ -45,11 +45,11 @@ def check_file(path: Path, what: str, limit: int | None = None) -> None:
         status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-        raise DataMissing(f"{path} is {kind}: put {what} in its place")
+        raise DataMissing(f"{path} is {kind}, where a file is expected ({what}): put it in its place")
     if not status.st_size:
         raise DataMissing(f"{path} is empty: fetch it again")
     if limit is not None and status.st_size > limit:
-        raise DataMissing(f"{path} has {status.st_size:,} bytes, more than the {limit:,} of {what}")
+        raise DataMissing(f"{path} has {status.st_size:,} bytes; the largest {what} has {limit:,}: fetch it again")
 
 
 def read_bytes(path: Path, what: str, limit: int) -> bytes:
@@ -58,7 +58,7 @@ def read_bytes(path: Path, what: str, limit: int) -> bytes:
     with refusing(path, what), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise DataMissing(f"{path} unpacks to more than the {limit:,} bytes of {what}")
+        raise DataMissing(f"{path} unpacks to more than {limit:,} bytes, the largest {what}: fetch it again")
     return content
 
 
@@ -73,7 +73,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
 
     Raises DataMissing.
     """
-    check_file(path, "an image (.jpg or .png)")
+    check_file(path, "image")
     with refusing(path, "image"), Image.open(path, formats=FORMATS) as file:
         if size and file.size != size:
             raise DataMissing(f"{path} is {file.width}×{file.height}, not {size[0]}×{size[1]}")
@@ -107,12 +107,12 @@ def read_tensor(path: Path, shape: tuple[int, ...], dtypes: Collection[torch.dty
     Raises DataMissing.
     """
     limit = 16 * math.prod(shape) + (1 << 20)  # twice what float64 takes, and some room for the format
-    check_file(path, "a tensor file", limit)
+    check_file(path, "tensor file", limit)
     with refusing(path, "tensor file"):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if sum(member.file_size for member in archive.infolist()) > limit:
-                    raise DataMissing(f"{path} unpacks to more than {limit:,} bytes")
+                    raise DataMissing(f"{path} unpacks to more than {limit:,} bytes: fetch it again")
         tensor = torch.load(path, weights_only=True, map_location="cpu")
     if not isinstance(tensor, Tensor):
         raise DataMissing(f"{path} holds a {type(tensor).__name__}, not a tensor")
@@ -123,4 +123,4 @@ def read_tensor(path: Path, shape: tuple[int, ...], dtypes: Collection[torch.dty
     if tensor.dtype not in dtypes:
         allowed = ", ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
         raise DataMissing(f"{path} is {tensor.dtype}; allowed: {allowed}")
-    return tensor.detach().contiguous()
+    return tensor.detach().resolve_neg().contiguous()

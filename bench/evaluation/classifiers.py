@@ -24,10 +24,9 @@ from torch import Tensor
 
 from bench.datasets.base import Dataset, Split
 from bench.datasets.cache import kept
-from bench.datasets.files import check_file
 from bench.evaluation.classifier_networks import UNKNOWN_CLASS, Classifier, make_classifier
-from bench.runs.store import cache_root, read_json, write_atomic, write_json
-from bench.training.acceleration import cores
+from bench.runs.machine import cores
+from bench.runs.store import cache_root, read_json, read_regular, write_atomic, write_json
 from methods.modality import Modality
 
 log = logging.getLogger("bench")
@@ -200,13 +199,11 @@ def _write(folder: Path, trained: Classifiers) -> None:
 
 def _read(folder: Path, data: Dataset) -> Classifiers:
     """The cached classifiers. Raises if any file is not what was written."""
-    check_file(folder / "meta.json", "a cache's index")
     meta = read_json(folder / "meta.json")
     networks: dict[str, Classifier] = {}
     for m in data.modalities:
         file = folder / f"{m.name}.pt"
-        check_file(file, "a classifier")
-        if zlib.crc32(content := file.read_bytes()) != meta["crc32"][m.name]:
+        if zlib.crc32(content := read_regular(file)) != meta["crc32"][m.name]:
             raise ValueError(f"{file} has changed since it was written")
         network = make_classifier(m, data.attributes, seed=0)
         network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.config.resolve import restore
-from bench.config.schema import EvaluationConfig, plain
+from bench.config.restore import restore
+from bench.config.schema import EvaluationConfig, as_plain
 from bench.config.values import read_yaml
 from bench.datasets.base import Dataset
 from bench.errors import BenchError, DataMissing
@@ -121,7 +121,7 @@ def evaluate_run(
             fits = [name for name, file in priors if task.force or not has(file)]
             if not todo and not fits:
                 return
-            data = data.with_modalities(run.config.specs(data.modalities))
+            data = data.with_modalities(run.config.with_likelihoods(data.modalities))
             method = trained(run, data)
             add_measures(run, evaluation, todo, method, data, classifiers, say)
             for prior in fits:
@@ -188,7 +188,7 @@ def label_of(prior: str, config: Any) -> str:
     """The prior's name in tables, with the settings that are not its defaults: "mixture components=50"."""
     defaults = dataclasses.asdict(type(config)())
     changed = [
-        (key, value) for key, value in plain(dataclasses.asdict(config)).items() if value != plain(defaults[key])
+        (key, value) for key, value in as_plain(dataclasses.asdict(config)).items() if value != as_plain(defaults[key])
     ]
     return " ".join([prior, *(f"{key}={value}" for key, value in changed)])
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.config.schema import EvaluationConfig, plain
+from bench.config.schema import EvaluationConfig, as_plain
 from bench.datasets.base import Dataset
 from bench.runs.provenance import origin
 from bench.runs.run import Run
@@ -71,7 +71,7 @@ def measure(name: str, context: Context, evaluation: EvaluationConfig) -> Measur
 def sorted_out(found: Measures) -> Measured:
     """Measures as JSON writes them, apart from the reasons of those that are absent."""
     absent = {name: value for name, value in found.items() if isinstance(value, str)}
-    measures = {name: plain(dataclasses.asdict(value)) for name, value in found.items() if not isinstance(value, str)}
+    measures = {name: as_plain(value) for name, value in found.items() if not isinstance(value, str)}
     return Measured(measures, absent)
 
 
@@ -91,7 +91,7 @@ def write_measures(run: Run, name: str, context: Context, evaluation: Evaluation
 def settings_of(evaluation: EvaluationConfig, own: Any) -> Mapping[str, Any]:
     """What a file of measures says of how they were computed."""
     common = {"samples": evaluation.samples, "batch_size": evaluation.batch_size}
-    return {"evaluation": common, "settings": plain(dataclasses.asdict(own))}
+    return {"evaluation": common, "settings": as_plain(dataclasses.asdict(own))}
 
 
 def missing(run: Run, evaluators: list[str], evaluation: EvaluationConfig) -> list[str]:

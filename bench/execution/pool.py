@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -16,27 +17,31 @@ from pathlib import Path
 
 import torch
 
-from bench.execution.jobs import JobRecord, Submission
-from bench.execution.sequential import StopRequest
-from bench.execution.status import AT_WORK
+from bench.execution.orders import Order
+from bench.execution.sequential import failure
+from bench.execution.stopping import StopRequest
+from bench.execution.submissions import JobRecord, Submission
 from bench.execution.watching import Overview
-from bench.execution.worker import Order, alone
-from bench.runner import Outcome, Run
-from bench.training.acceleration import cores
+from bench.execution.worker import pool_process
+from bench.runner import Outcome
+from bench.runs.machine import cores
+from bench.runs.run import Run
+from bench.runs.state import AT_WORK
 
 SECONDS_BETWEEN_LOOKS = 0.2
-# Processes are forked from one that has imported everything, which takes seconds, and has begun no thread. The system
-# libraries of macOS do not bear a fork.
-FORK = sys.platform != "darwin"
+# Of a folder for temporary files: the path of a socket in it has at most some hundred bytes.
+MOST_BYTES = 60
+# Processes are forked from one that has imported everything, which takes seconds, and has started no thread. They reach
+# it through a socket. The system libraries of macOS do not bear a fork.
+FORK = sys.platform != "darwin" and len(os.fsencode(tempfile.gettempdir())) <= MOST_BYTES
 PROCESSES = multiprocessing.get_context("forkserver") if FORK else multiprocessing.get_context("spawn")
 IMPORTED = ["bench.execution.worker", "torch._dynamo"]  # the latter by the first optimiser
-# A process that has yet to install its handlers dies of the signal itself; no run has begun in it then.
+# A process that has yet to install its handlers dies of the signal itself; no run has started in it then.
 OUTCOMES: Mapping[int, Outcome] = {
     0: "done",
     75: "partial",
     130: "interrupted",
-    -signal.SIGINT: "interrupted",
-    -signal.SIGTERM: "interrupted",
+    **dict.fromkeys((-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP), "interrupted"),
 }
 
 
@@ -58,7 +63,7 @@ class Worker:
     process: BaseProcess
 
 
-def tasks_of(orders: Sequence[Order], submission: Submission, out: Path) -> list[Task]:
+def tasks_of(orders: Sequence[Order], submission: Submission) -> list[Task]:
     """Writes the orders, each of one run, and the submission's record of them."""
     tasks = []
     for number, order in enumerate(orders):
@@ -66,7 +71,8 @@ def tasks_of(orders: Sequence[Order], submission: Submission, out: Path) -> list
         order.write(path)
         (run,) = order.runs
         tasks.append(Task(run, path, log))
-        submission.jobs.append(JobRecord(None, path.name, [str(run.path.relative_to(out))], str(log.relative_to(out))))
+        name = str(log.relative_to(submission.out))
+        submission.jobs.append(JobRecord(None, path.name, [run.relative_path], name))
     submission.write()
     return tasks
 
@@ -99,11 +105,11 @@ def run_pool(
     *,
     fail_fast: bool = False,
 ) -> dict[Run, Outcome]:
-    """Carries out the tasks, as many at once as there are slots.
+    """Executes the tasks, as many at once as there are slots.
 
-    A failed run, or a process that dies, leaves the others alone; with `fail_fast` no other is begun after it. A
-    signal is passed to the processes, which save their state, and none is begun after it; the time budget is theirs to
-    watch. At the second signal they end at once.
+    A failed run, or a process that dies, leaves the others alone; with `fail_fast` no other is started after it. A
+    signal is passed to the processes, which save their state, and none is started after it; the time budget is theirs
+    to watch. At the second signal they end at once.
 
     Raises KeyboardInterrupt after a second signal, when all processes have ended.
     """
@@ -153,7 +159,7 @@ class _Pool:
             self.overview.message(f"[{number}/{len(self.tasks)}] {run.name}: {outcome}{remark}")
 
     def leave_out(self, reason: Outcome) -> None:
-        """What has not begun does not begin any more."""
+        """What has not started does not start any more."""
         self.outcomes |= {task.run: reason for task in self.waiting}
         self.waiting.clear()
 
@@ -170,38 +176,48 @@ class _Pool:
     def states(self) -> dict[Run, str]:
         """Of every run, for people. Its process lives, so that what its status says needs no look at its lock."""
         queued = {task.run: "queued" for task in self.waiting}
-        work = {worker.task.run: str(worker.task.run.status["state"]) for worker in self.workers}
+        work = {worker.task.run: worker.task.run.status["state"] for worker in self.workers}
         work = {run: state if state in {*AT_WORK, "done"} else "starting" for run, state in work.items()}
         return {**self.outcomes, **work, **queued}
 
 
 def warm_up() -> None:
-    """Begins with what the first process would have to wait for, so that it is ready when data and classifiers are."""
+    """Starts with what the first process would have to wait for, so that it is ready when data and classifiers are."""
     if not FORK:
         return
     PROCESSES.set_forkserver_preload(IMPORTED)
     before = os.environ.copy()
-    os.environ["OMP_NUM_THREADS"] = "1"  # some libraries begin threads when they are loaded
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is begun now ignores Ctrl-C: it is for us to act on
+    os.environ["OMP_NUM_THREADS"] = "1"  # some libraries start threads when they are loaded
+    # What is started now ignores Ctrl-C and a closed terminal: they are for us to act on, and it has the exit codes.
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         forkserver.ensure_running()
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         os.environ.clear()
         os.environ.update(before)
 
 
 def start(task: Task, environment: Mapping[str, str]) -> BaseProcess:
-    """A process that carries out the task's order."""
-    process = PROCESSES.Process(target=alone, args=(task.order, task.log, {**os.environ, **environment}))
+    """A process that executes the task's order."""
+    process = PROCESSES.Process(target=pool_process, args=(task.order, task.log, {**os.environ, **environment}))
     process.start()
     return process
 
 
 def cause(task: Task, code: int) -> str:
     """Why a run failed: from its own status, or by how its process ended."""
-    status = task.run.status
-    if status["state"] == "failed" and (error := status.get("error")):
-        return f" ({error['kind']}): {error['type']}: {error['message']}"
-    end = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return f" ({end}; see {task.log})"
+    if said := failure(task.run):
+        return f" {said}"
+    return f" ({end_of(code)}; see {task.log})"
+
+
+def end_of(code: int) -> str:
+    """How a process ended, by its exit code as `multiprocessing` tells it."""
+    if code >= 0:
+        return f"exit code {code}"
+    if code == -signal.SIGKILL:
+        return "killed by SIGKILL, as Linux does when memory is used up"
+    known = {number.value: number.name for number in signal.Signals}
+    return f"killed by {known.get(-code, f'signal {-code}')}"

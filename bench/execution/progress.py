@@ -1,10 +1,11 @@
-"""What a person sees while runs go on, on stderr: a live line per run on a terminal, plain lines elsewhere."""
+"""What a person sees while runs are executed, on stderr: a live line per run on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +14,8 @@ from rich.live import Live
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
-from bench.training.loop import Progress
+from bench.errors import printable
+from bench.training.state import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -27,7 +29,10 @@ def describe(progress: Progress) -> str:
 
 
 class Screen:
-    """Messages on stderr, above what `live` keeps showing where stderr is a terminal."""
+    """Messages on stderr, above what `live` keeps showing where stderr is a terminal.
+
+    A terminal or a reader that has gone ends nothing: the runs matter, and nobody is left to tell.
+    """
 
     def __init__(self, live: Callable[[Console], RichProgress | Live]) -> None:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -42,13 +47,15 @@ class Screen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.live:
-            self.live.stop()
+            with suppress(OSError):
+                self.live.stop()
 
     def message(self, text: str) -> None:
-        if self.live:
-            self.live.console.print(text, markup=False)
-        else:
-            print(text, file=sys.stderr, flush=True)
+        with suppress(OSError):
+            if self.live:
+                self.live.console.print(printable(text), markup=False)
+            else:
+                print(printable(text), file=sys.stderr, flush=True)
 
 
 class Display(Screen):
@@ -62,16 +69,17 @@ class Display(Screen):
         self.name, self.shown = "", 0.0
 
     def start(self, name: str) -> None:
-        self.name, self.shown = name, time.monotonic()
+        self.name, self.shown = printable(name), time.monotonic()
         if self.live:
-            for task in self.live.task_ids:
-                self.live.remove_task(task)
-            self.live.add_task(name, total=1.0, text="starting")
+            with suppress(OSError):
+                for task in self.live.task_ids:
+                    self.live.remove_task(task)
+                self.live.add_task(self.name, total=1.0, text="starting")
 
     def progress(self, progress: Progress) -> None:
         if self.live:
-            (task,) = self.live.task_ids
-            self.live.update(task, completed=progress.share, text=describe(progress))
+            with suppress(OSError):
+                self.live.update(self.live.task_ids[-1], completed=progress.share, text=describe(progress))
         elif time.monotonic() - self.shown > SECONDS_BETWEEN_LINES:
             self.shown = time.monotonic()
             self.message(f"{self.name}: {describe(progress)}")

@@ -1,67 +1,27 @@
-"""Where runs go. Here: this process, one after another."""
+"""Runs in this process, one after another."""
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from types import FrameType
 
 from bench.datasets.base import Dataset
+from bench.errors import BenchError
 from bench.evaluation.classifiers import Classifiers
 from bench.execution.progress import Display
-from bench.runner import Outcome, Run, StopReason, execute
+from bench.execution.stopping import StopRequest
+from bench.runner import Outcome, execute
+from bench.runs.run import Run
 
-# SLURM announces a preemption by SIGUSR2, if it is asked to.
-SIGNALS: Mapping[int, StopReason] = {
-    signal.SIGINT: "interrupted",
-    signal.SIGTERM: "interrupted",
-    signal.SIGUSR2: "interrupted",
-}
 SECONDS_BETWEEN_CLAIMS = 1.0
 
 
-class StopRequest:
-    """Why the runs are to end, which the training loop asks about: a signal came, or the time budget is used up.
-
-    The first signal is a wish, and the next one is immediate (KeyboardInterrupt).
-
-    Args:
-        deadline: in terms of time.monotonic().
-        signals: number -> the reason that it stands for.
-    """
-
-    def __init__(self, deadline: float | None = None, signals: Mapping[int, StopReason] = SIGNALS) -> None:
-        self.deadline, self.signals = deadline, signals
-        self.reason: StopReason | None = None
-
-    def __call__(self) -> StopReason | None:
-        if self.reason is None and self.deadline is not None and time.monotonic() >= self.deadline:
-            return "partial"
-        return self.reason
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.reason is not None:
-            raise KeyboardInterrupt
-        self.reason = self.signals[number]
-
-    @contextmanager
-    def listening(self) -> Iterator[StopRequest]:
-        before = {number: signal.signal(number, self._handle) for number in self.signals}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def in_process(
+def execute_in_order(
     runs: Sequence[Run],
     data: Dataset,
-    judge: Classifiers,
+    classifiers: Classifiers,
     display: Display,
     *,
     force: bool,
@@ -76,11 +36,18 @@ def in_process(
     outcomes: dict[Run, Outcome] = {}
     titles = {run: f"[{number}/{len(runs)}] {name}" for number, (run, name) in enumerate(_names(runs), 1)}
     asked = stop or StopRequest()
-    attempt = partial(execute, data=data, judge=judge, force=force, report=display.progress, stop=asked)
+
+    def attempt(run: Run) -> Outcome:
+        try:
+            return execute(run, data, classifiers, force=force, report=display.progress, stop=asked)
+        except BenchError as error:  # of this run's directory, which is left alone
+            display.message(f"{titles[run]}: {error}")
+            return "failed"
+
     with asked.listening():
         for patient in (False, True):
             for run in [run for run in runs if outcomes.get(run, "busy") == "busy"]:
-                if (reason := asked()) and (force or not run.finished):
+                if (reason := asked()) and (force or not run.finished(run.config.evaluation)):
                     outcomes[run] = reason
                     continue
                 display.start(titles[run])
@@ -91,21 +58,28 @@ def in_process(
     return outcomes
 
 
-def _names(runs: Sequence[Run]) -> list[tuple[Run, str]]:
-    """With the configuration's hash where a name would stand for several runs, as in a sweep."""
-    often = Counter(run.name for run in runs)
-    return [(run, f"{run.name} ({run.config.hash})" if often[run.name] > 1 else run.name) for run in runs]
-
-
 def exit_code(outcomes: Iterable[Outcome]) -> int:
-    """130 after an interruption, 75 (sysexits' "try again later") where runs are left to be gone on with, 1 after a
-    failure, else 0."""
+    """130 after an interruption, 75 (sysexits' "try again later") where runs are left to be resumed, 1 after a failure,
+    else 0."""
     found = set(outcomes)
     if "interrupted" in found:
         return 130
     if found & {"partial", "requeued"}:
         return 75
     return 1 if "failed" in found else 0
+
+
+def failure(run: Run) -> str:
+    """Such as: (diverged): Diverged: loss is nan. Empty where the run does not say that it failed."""
+    status = run.status
+    error = status.get("error")
+    return f"({error['kind']}): {error['type']}: {error['message']}" if status["state"] == "failed" and error else ""
+
+
+def _names(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+    """With the configuration's hash where a name would stand for several runs, as in a sweep."""
+    often = Counter(run.name for run in runs)
+    return [(run, f"{run.name} ({run.config.hash})" if often[run.name] > 1 else run.name) for run in runs]
 
 
 def _when_free(attempt: Callable[[], Outcome], stop: StopRequest) -> Outcome:
@@ -120,6 +94,5 @@ def _when_free(attempt: Callable[[], Outcome], stop: StopRequest) -> Outcome:
 def _remark(run: Run, outcome: Outcome) -> str:
     if outcome == "busy":
         return " (another process has it; coming back to it at the end)"
-    if outcome == "failed" and (error := run.status.get("error")):
-        return f" ({error['kind']}): {error['type']}: {error['message']}"
-    return ""
+    cause = failure(run) if outcome == "failed" else ""
+    return f" {cause}" if cause else ""

@@ -5,14 +5,12 @@ A job imports this module before submitit has SLURM's signals in hand, so that t
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,15 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import submitit
 
-from bench.errors import BenchError, UsageError
-from bench.execution.jobs import SECONDS_FOR_AN_ANSWER, JobRecord, Submission, scheduler_states
-from bench.execution.status import AT_WORK, WAITING, Handed, Observer, prospect_of
+from bench.errors import BenchError, UsageError, printable
+from bench.execution.scheduler import JOB_NAME, SECONDS_FOR_AN_ANSWER
+from bench.execution.submissions import JobRecord, Submission
 
 if TYPE_CHECKING:
     from bench.execution.cluster import Cluster, Resources
-    from bench.execution.watching import Overview
-    from bench.execution.worker import Order
-    from bench.runner import Run
+    from bench.execution.orders import Order
+    from bench.runs.run import Run
 
 # How long before its end SLURM signals a job.
 NOTICE_SECONDS = 90
@@ -37,11 +34,10 @@ NOTICE_SECONDS = 90
 MOST_REQUEUES = 20
 # SLURM's own default, for clusters that do not tell.
 MAX_ARRAY_SIZE = 1001
-SECONDS_BETWEEN_LOOKS = 2.0
 
 
 class Job:
-    """What a SLURM job does: it carries out the work order at a path, which is all that is pickled.
+    """What a SLURM job does: it executes the work order at a path, which is all that is pickled.
 
     SIGUSR2 announces a preemption or the end of the job's time. While runs are at work it asks them to save their state
     and end, and submitit's handler, which would raise SystemExit at any place in a step, is called when they have. It
@@ -52,18 +48,19 @@ class Job:
         self.order = order
 
     def __call__(self) -> None:
+        from bench.execution.orders import read_order  # noqa: PLC0415
         from bench.execution.preemption import Preemption  # noqa: PLC0415
         from bench.execution.progress import Display  # noqa: PLC0415
         from bench.execution.sequential import exit_code  # noqa: PLC0415
-        from bench.execution.worker import carry_out, read_order  # noqa: PLC0415
+        from bench.execution.worker import execute_order  # noqa: PLC0415
 
         requeue: Callable[..., object] = signal.getsignal(signal.SIGUSR2)  # type: ignore[assignment]
         stop = Preemption(lambda: requeue(signal.SIGUSR2))
         try:
             with Display() as display:
-                outcomes = set(carry_out(read_order(Path(self.order)), display, stop).values())
+                outcomes = set(execute_order(read_order(Path(self.order)), display, stop).values())
         except BenchError as error:
-            print(f"bench: {error}", file=sys.stderr)
+            print(f"bench: {printable(str(error))}", file=sys.stderr)
             sys.exit(error.exit_code)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -73,7 +70,7 @@ class Job:
             sys.exit(code)
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
-        """The job to be queued again: the same one, which goes on from the runs' last checkpoints."""
+        """The job to be queued again: the same one, which resumes the runs from their last checkpoints."""
         from bench.execution.preemption import mark_requeued  # noqa: PLC0415
 
         mark_requeued(Path(self.order))
@@ -92,7 +89,7 @@ class Array:
         """bench-<dataset>-<method>, or bench-<dataset> where it has several methods."""
         configs = [run.config for runs in self.jobs for run in runs]
         methods = {config.method for config in configs}
-        return "-".join(["bench", configs[0].dataset, *(methods if len(methods) == 1 else [])])
+        return "-".join([JOB_NAME, configs[0].dataset, *(methods if len(methods) == 1 else [])])
 
 
 def arrays(groups: Sequence[Sequence[Run]], cluster: Cluster, limit: int) -> list[Array]:
@@ -158,9 +155,7 @@ def check_sbatch() -> None:
             )
 
 
-def submit(
-    planned: Sequence[Array], submission: Submission, out: Path, order_of: Callable[[tuple[Run, ...]], Order]
-) -> None:
+def submit(planned: Sequence[Array], submission: Submission, order_of: Callable[[tuple[Run, ...]], Order]) -> None:
     """Submits the arrays, and adds their jobs to the submission's record.
 
     Raises BenchError when SLURM refuses an array; those before it are submitted, and recorded.
@@ -180,8 +175,8 @@ def submit(
             before = f" {len(submission.jobs)} jobs were submitted before it." if submission.jobs else ""
             raise BenchError(f"SLURM refuses the array {array.name}: {str(error).strip()}.{before}") from error
         for name, runs, job in zip(names, array.jobs, jobs):
-            log = str(job.paths.stdout.relative_to(out.absolute()))
-            submission.jobs.append(JobRecord(job.job_id, name, [str(run.path.relative_to(out)) for run in runs], log))
+            log = str(job.paths.stdout.relative_to(submission.out.absolute()))
+            submission.jobs.append(JobRecord(job.job_id, name, [run.relative_path for run in runs], log))
         submission.write()
 
 
@@ -195,35 +190,3 @@ def outside_of_jobs() -> Iterator[None]:
     with submitit.helpers.clean_env():
         os.environ.update(kept)
         yield
-
-
-def wait(submission: Submission, runs: Sequence[Run], overview: Overview) -> dict[Run, str]:
-    """Waits until every run of the submission has ended, and gives the states in which they did."""
-    observer = Observer(runs[0].out)
-    while True:
-        states = latest_states(observer, submission, runs)
-        overview.show(states)
-        if not set(states.values()) & {*AT_WORK, *WAITING}:
-            return states
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-
-
-def latest_states(observer: Observer, submission: Submission, runs: Sequence[Run]) -> dict[Run, str]:
-    """The runs' states as far as this submission goes: those of `bench status`, but for two that are not the last word
-    while the job is still there. What was finished before is to be made anew (--force), and what was interrupted goes
-    on when SLURM requeues the job by itself."""
-    found = {status.run: status for status in observer.statuses()}
-    handed = {path: Handed(submission, job) for job in submission.jobs for path in job.runs}
-    scheduler = scheduler_states([job.job for job in submission.jobs if job.job])
-    states = {}
-    for run in runs:
-        path = str(run.path.relative_to(run.out))
-        status, job_is_there = found[path], prospect_of(handed[path], scheduler) is not None
-        before = (status.updated or -math.inf) < submission.time
-        if job_is_there and status.state == "done" and before:
-            states[run] = "queued"
-        elif job_is_there and status.state == "interrupted":
-            states[run] = "requeued"
-        else:
-            states[run] = status.state
-    return states

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bench.errors import DataMissing, UsageError, unknown
-from bench.reporting.leaderboard import GROUP, METRICS, read_runs
-from bench.reporting.statistics import binomial_difference, paired_difference
+from bench.reporting.leaderboard import GROUP
+from bench.reporting.rows import METRICS, Found, read_runs
+from bench.reporting.statistics import Comparison, binomial_difference, paired_difference, single_difference
+from bench.runs.contents import StoredMeasure
 
 # Runs are compared only where all of these, and the seed, are the same.
 SHARED = [key for key in GROUP if key not in ("method", "config_hash")]
+HIDDEN = "prior_settings"  # told apart by the prior's label already
+
+Row = dict[Any, Any]
 
 
 def compare(out: Path, a: str, b: str) -> pd.DataFrame:
-    """A − B: one row for each metric wherever finished runs of A and B share all of SHARED, over their shared seeds.
+    """A − B: one row for each measure wherever runs of A and B share all of SHARED, over their shared seeds.
 
     Args:
         a, b: a method, or `method@confighash` where it has several configurations.
@@ -27,101 +33,153 @@ def compare(out: Path, a: str, b: str) -> pd.DataFrame:
         DataMissing: no run in `out` is finished.
         UsageError: A and B share nothing, are the same, or could be more than one configuration.
     """
-    runs, _ = read_runs(out)
-    if runs.empty:
+    runs: list[Row] = read_runs(out)[0].to_dict("records")
+    if not runs:
         raise DataMissing(f"{out} holds no finished run: name a folder that `bench run --out` has filled")
     one, other = _select(runs, a), _select(runs, b)
-    pairs = one.merge(other, on=[*SHARED, "seed"], suffixes=("_a", "_b"))
-    if pairs.empty:
+    partners: dict[tuple[Any, ...], list[Row]] = {}
+    for row in other:
+        partners.setdefault(_key(row), []).append(row)
+    groups: dict[tuple[Any, ...], list[tuple[Row, Row]]] = {}
+    for row in one:
+        pairs = [(row, partner) for partner in partners.get(_key(row), [])]
+        if pairs:
+            groups.setdefault(_key(row)[:-1], []).extend(pairs)
+    if not groups:
         raise UsageError(
-            f"{a} and {b} have no runs that share {', '.join(SHARED)} and seed. In {out} there are:\n"
-            f"{_inventory(pd.concat([one, other]))}\nRun one of them as the other was run"
+            f"{a} and {b} have no runs that share {', '.join(_names())} and seed. In {out} there are:\n"
+            f"{_inventory([*one, *other])}\nRun one of them as the other was run"
         )
-    rows = []
-    for _, group in pairs.groupby(SHARED, sort=False):
-        names = {"name_a": _only(group, "a", a), "name_b": _only(group, "b", b)}
-        if names["name_a"] == names["name_b"]:
-            raise UsageError(f"{a} and {b} are both {names['name_a']}: name two methods, or two configurations of one")
-        where = {**{key: group[key].iloc[0] for key in SHARED}, **names, "seeds": _seeds(group)}
-        rows += [{**where, **_difference(group, metric)} for metric in METRICS]
-    return pd.DataFrame(rows)
+    return pd.DataFrame([line for pairs in groups.values() for line in _lines(pairs, a, b)])
 
 
-def _select(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+def _key(row: Row) -> tuple[Any, ...]:
+    return (*(row[key] for key in SHARED), row["seed"])
+
+
+def _names() -> list[str]:
+    return [key for key in SHARED if key != HIDDEN]
+
+
+def _select(runs: Sequence[Row], name: str) -> list[Row]:
     """The runs of `method` or `method@confighash`. Raises UsageError, naming what is there, if there are none."""
     method, at, config_hash = name.partition("@")
-    there = runs[runs["method"] == method]
-    if there.empty:
-        raise UsageError(unknown("method among the finished runs", method, sorted(set(runs["method"]))))
+    there = [row for row in runs if row["method"] == method]
+    if not there:
+        raise UsageError(unknown("method among the finished runs", method, sorted({row["method"] for row in runs})))
     if not at:
         return there
-    if config_hash not in set(there["config_hash"]):
-        raise UsageError(unknown(f"configuration of {method}", config_hash, sorted(set(there["config_hash"]))))
-    return there[there["config_hash"] == config_hash]
+    hashes = {row["config_hash"] for row in there}
+    if config_hash not in hashes:
+        raise UsageError(unknown(f"configuration of {method}", config_hash, sorted(hashes)))
+    return [row for row in there if row["config_hash"] == config_hash]
 
 
-def _only(group: pd.DataFrame, side: str, name: str) -> str:
-    """`method@confighash` of one side of the pairs. Raises UsageError where there is more than one."""
-    candidates = sorted(set(group[f"method_{side}"] + "@" + group[f"config_hash_{side}"]))
-    if len(candidates) > 1:
-        place = _place(group.iloc[0].to_dict())
-        raise UsageError(f"{name} has several configurations with {place}: name one of {', '.join(candidates)}")
-    return str(candidates[0])
-
-
-def _difference(pairs: pd.DataFrame, metric: str) -> dict[str, Any]:
-    a, b = (pairs[f"{metric}_{side}"].tolist() for side in "ab")
-    if len(pairs) > 1:
-        comparison = paired_difference(a, b)
-    else:
-        estimate = [metric, f"{metric}_low", f"{metric}_high"]
-        comparison = binomial_difference(*([pairs[f"{name}_{side}"].iloc[0] for name in estimate] for side in "ab"))
-    return {"metric": metric, "a": sum(a) / len(a), "b": sum(b) / len(b), **dataclasses.asdict(comparison)}
-
-
-def _inventory(runs: pd.DataFrame) -> str:
+def _lines(pairs: Sequence[tuple[Row, Row]], a: str, b: str) -> list[Row]:
+    """One for each measure that all of the pairs have under one protocol."""
+    names = {"name_a": _only([pair[0] for pair in pairs], a), "name_b": _only([pair[1] for pair in pairs], b)}
+    if names["name_a"] == names["name_b"]:
+        raise UsageError(f"{a} and {b} are both {names['name_a']}: name two methods, or two configurations of one")
+    first = pairs[0][0]
+    where = {**{key: first[key] for key in SHARED}, **names, "seeds": _seeds([pair[0] for pair in pairs])}
+    measures = [(_by_protocol(one), _by_protocol(other)) for one, other in pairs]
+    shared = [key for key in measures[0][0] if all(key in one and key in other for one, other in measures)]
+    order = {name: place for place, name in enumerate(METRICS.values())}
     lines = []
-    for _, group in runs.groupby(["method", "config_hash", *SHARED], sort=False):
-        row = group.iloc[0].to_dict()
-        lines.append(f"  {row['method']}@{row['config_hash']}: {_place(row)}, seeds {_seeds(group)}")
-    return "\n".join(lines)
+    for key in sorted(shared, key=lambda key: order.get(key[0], len(order))):
+        values = [(one[key], other[key]) for one, other in measures]
+        lines.append({**where, "metric": key[0], "better": values[0][0].better, **_difference(values)})
+    return lines
+
+
+def _by_protocol(row: Row) -> dict[tuple[str, str, str, str, int], StoredMeasure]:
+    """The row's measures by all that numbers must share to be compared."""
+    found: list[Found] = row["measures"]
+    return {(f.name, f.evaluator, f.settings, f.measure.protocol, f.measure.n): f.measure for f in found if f.measure}
+
+
+def _only(rows: Sequence[Row], name: str) -> str:
+    """`method@confighash` of one side of the pairs. Raises UsageError where there is more than one."""
+    candidates = sorted({f"{row['method']}@{row['config_hash']}" for row in rows})
+    if len(candidates) > 1:
+        raise UsageError(
+            f"{name} has several configurations with {_place(rows[0])}: name one of {', '.join(candidates)}"
+        )
+    return candidates[0]
+
+
+def _difference(pairs: Sequence[tuple[StoredMeasure, StoredMeasure]]) -> dict[str, Any]:
+    a, b = [one.value for one, _ in pairs], [other.value for _, other in pairs]
+    proportion = all(_is_proportion(measure) for pair in pairs for measure in pair)
+    comparison: Comparison
+    if len(pairs) > 1:
+        comparison = paired_difference(a, b, limit=1.0 if proportion else math.inf)
+    elif proportion:
+        comparison = binomial_difference(*([m.value, m.low or 0.0, m.high or 0.0] for m in pairs[0]))
+    else:
+        comparison = single_difference(a[0], b[0])
+    return {"a": sum(a) / len(a), "b": sum(b) / len(b), **dataclasses.asdict(comparison)}
+
+
+def _is_proportion(measure: StoredMeasure) -> bool:
+    """Whether its interval is a binomial one."""
+    return "Wilson" in (measure.interval or "") and measure.low is not None and measure.high is not None
+
+
+def _inventory(runs: Sequence[Row]) -> str:
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in runs:
+        groups.setdefault((row["method"], row["config_hash"], *_key(row)[:-1]), []).append(row)
+    return "\n".join(
+        f"  {rows[0]['method']}@{rows[0]['config_hash']}: {_place(rows[0])}, seeds {_seeds(rows)}"
+        for rows in groups.values()
+    )
 
 
 def _place(row: Mapping[Any, Any]) -> str:
-    return ", ".join(f"{key} {row[key]}" for key in SHARED)
+    return ", ".join(f"{key} {row[key]}" for key in _names())
 
 
-def _seeds(group: pd.DataFrame) -> str:
-    return ", ".join(map(str, sorted(group["seed"].unique())))
+def _seeds(rows: Sequence[Row]) -> str:
+    return ", ".join(map(str, sorted({row["seed"] for row in rows})))
 
 
 def markdown(table: pd.DataFrame) -> str:
     """The comparison for people: one section per setting."""
-    lines = []
-    for _, group in table.groupby(SHARED, sort=False):
-        row = group.iloc[0].to_dict()
-        lines += [
-            f"## {row['dataset']}, {row['source']} data, preset {row['preset']}",
-            "",
-            f"Shared: {_place(row)}, seeds {row['seeds']}.",
-            "",
-            f"| metric | {row['name_a']} | {row['name_b']} | difference | std | pairs | 95 % interval | its kind |",
-            "|---|---|---|---|---|---|---|---|",
-            *(_markdown_row(row) for row in group.to_dict("records")),
-            "",
-        ]
-    return "\n".join(lines)
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in table.to_dict("records"):
+        groups.setdefault(tuple(row[key] for key in SHARED), []).append(row)
+    return "\n".join(line for rows in groups.values() for line in _section(rows))
 
 
-def _markdown_row(row: dict[Any, Any]) -> str:
+def _section(rows: Sequence[Row]) -> list[str]:
+    first = rows[0]
+    one = ["One model each: says nothing about the methods. Another seed may turn a difference round.", ""]
+    headings = ["metric", "better", first["name_a"], first["name_b"], "difference", "std", "pairs", "95 % interval"]
+    return [
+        f"## {first['dataset']}, {first['source']} data, preset {first['preset']}",
+        "",
+        f"Shared: {_place(first)}, seeds {first['seeds']}.",
+        "",
+        *(one if first["pairs"] == 1 else []),
+        f"| {' | '.join(headings)} | its kind |",
+        "|---" * (len(headings) + 1) + "|",
+        *(_markdown_row(row) for row in rows),
+        "",
+    ]
+
+
+def _markdown_row(row: Row) -> str:
+    known = not math.isnan(row["low"])
     cells = [
         row["metric"].replace("_", " "),
+        row["better"] or "",
         f"{row['a']:.3f}",
         f"{row['b']:.3f}",
         f"{row['difference']:+.3f}",
         f"{row['std']:.3f}" if row["pairs"] > 1 else "",
         f"{row['pairs']}",
-        f"[{row['low']:+.3f}, {row['high']:+.3f}]",
+        f"[{row['low']:+.3f}, {row['high']:+.3f}]" if known else "",
         row["interval"],
     ]
     return f"| {' | '.join(cells)} |"

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 
-WHERE = ["dataset", "source", "preset", "method", "prior", "config_hash", "seed", "data_fingerprint"]
-WHAT = ["value", "low", "high", "interval", "n", "protocol", "chance", "ceiling"]
+from bench.reporting.rows import Found
+
+WHERE = ["dataset", "source", "preset", "method", "prior", "config_hash", "seed", "data_fingerprint", "evaluation"]
+WHAT = ["value", "low", "high", "interval", "n", "protocol", "chance", "ceiling", "better"]
+COLUMNS = [*WHERE, "evaluator", "settings", "measure", *WHAT, "absent"]
+ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 
 # What the leaderboard's first table shows already.
 SHOWN = {
@@ -18,38 +25,95 @@ SHOWN = {
 
 
 def measures_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per run, prior and measure, of runs whose column `measures` is {name: plain measure}."""
-    rows = [
-        {key: run[key] for key in WHERE} | {"measure": name} | {key: measure.get(key) for key in WHAT}
-        for run in runs.to_dict("records")
-        for name, measure in run["measures"].items()
-    ]
-    return pd.DataFrame(rows, columns=[*WHERE, "measure", *WHAT])
+    """One row per run, prior and measure; of an evaluator that found none, one with the reason in `absent`."""
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for run in runs.to_dict("records"):
+        for found in run["measures"]:
+            for key in WHERE:
+                columns[key].append(run[key])
+            for key in WHAT:
+                columns[key].append(getattr(found.measure, key, None))
+            for key, value in zip(("evaluator", "settings", "measure", "absent"), _named(found), strict=True):
+                columns[key].append(value)
+    return pd.DataFrame(columns).astype({"n": "Int64"})
 
 
-def further_lines(runs: pd.DataFrame) -> list[str]:
+def _named(found: Found) -> tuple[str, str, str, str]:
+    return found.evaluator, "" if found.settings == "{}" else found.settings, found.name, found.absent
+
+
+def measure(run: Mapping[Any, Any], name: str) -> Any:
+    """A run's measure by its name, of several protocols the first; None where it has none."""
+    return next((found.measure for found in run["measures"] if found.name == name and found.measure), None)
+
+
+def further_lines(runs: Sequence[Mapping[Any, Any]]) -> list[str]:
     """Markdown: a line per method, configuration and prior; a column per further measure; means over seeds.
 
     Numbers of one measure that were obtained by different protocols get a column each.
     """
-    table = measures_table(runs)
-    table = table[~table["measure"].isin(SHOWN)]
-    if table.empty:
+    cells: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    columns = _columns(runs)
+    for run in runs:
+        for found in run["measures"]:
+            if (column := columns.get(_key(found))) is not None and found.measure:
+                line = cells.setdefault((run["method"], run["config_hash"], run["prior"]), {})
+                line.setdefault(column, []).append(found.measure.value)
+    if not cells:
         return []
-    several = table.groupby("measure")["protocol"].nunique().gt(1)
-    table["column"] = [
-        f"{name} ({protocol})" if several[name] else name
-        for name, protocol in zip(table["measure"], table["protocol"], strict=True)
-    ]
-    columns = list(table["column"].unique())
+    names = list(dict.fromkeys(columns.values()))
     lines = [
-        "Further measures, means over seeds; measures.csv has every run's, with intervals and protocols.",
+        "Further measures, means over seeds; measures.csv has every run's, with intervals and protocols. "
+        "↑ more is better, ↓ less is better.",
         "",
-        f"| method | config | prior | {' | '.join(columns)} |",
-        "|---" * (3 + len(columns)) + "|",
+        f"| method | config | prior | {' | '.join(names)} |",
+        "|---" * (3 + len(names)) + "|",
     ]
-    for (method, config, prior), rows in table.groupby(["method", "config_hash", "prior"], sort=False):
-        means = rows.groupby("column")["value"].mean()
-        cells = [f"{means[column]:.4g}" if column in means else "" for column in columns]
-        lines.append(f"| {method} | {config} | {prior} | {' | '.join(cells)} |")
+    for key, line in cells.items():
+        values = [_mean(line.get(name, [])) for name in names]
+        lines.append(f"| {' | '.join([*key, *values])} |")
     return [*lines, ""]
+
+
+def _key(found: Found) -> tuple[str, str, int]:
+    """What numbers must share to be averaged: name, protocol and, for evaluators with settings, those."""
+    return (found.name, found.measure.protocol if found.measure else "", found.measure.n if found.measure else 0)
+
+
+def _columns(runs: Iterable[Mapping[Any, Any]]) -> dict[tuple[str, str, int], str]:
+    """A heading for each measure and protocol, with the protocol where one measure has several."""
+    keys: dict[tuple[str, str, int], str | None] = {}
+    for run in runs:
+        for found in run["measures"]:
+            if found.measure and found.name not in SHOWN:
+                keys.setdefault(_key(found), found.measure.better)
+    protocols: dict[str, set[tuple[str, int]]] = {}
+    for name, protocol, n in keys:
+        protocols.setdefault(name, set()).add((protocol, n))
+    return {
+        (name, protocol, n): name
+        + (f" ({protocol.replace('|', '/')}, n={n})" if len(protocols[name]) > 1 else "")
+        + ARROWS.get(better, "")
+        for (name, protocol, n), better in keys.items()
+    }
+
+
+def absent_lines(runs: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """Markdown: what could not be measured, why, and in how many runs."""
+    reasons: dict[tuple[str, str, str, str], int] = {}
+    for run in runs:
+        for found in run["measures"]:
+            if found.absent:
+                key = (run["method"], run["prior"], found.name, found.absent)
+                reasons[key] = reasons.get(key, 0) + 1
+    if not reasons:
+        return []
+    lines = ["Absent measures:", ""]
+    for (method, prior, name, reason), times in reasons.items():
+        where = method if prior == "own" else f"{method}, {prior} prior"
+        lines.append(f"- {name} of {where}: {reason}" + (f" ({times} runs)" if times > 1 else ""))
+    return [*lines, ""]
+
+
+def _mean(values: list[float]) -> str:
+    return f"{sum(values) / len(values):.4g}" if values else ""

@@ -15,8 +15,7 @@ from typing import Any
 import torch
 
 from bench.errors import BenchError
-from bench.runs.store import previous as previous
-from bench.runs.store import write_atomic
+from bench.runs.store import previous, write_atomic
 
 log = logging.getLogger("bench")
 

@@ -46,9 +46,8 @@ def describe(
     Code, versions, hardware and time of start are those of the session that did the training's first step; `sessions`
     lists every process that worked on the run, so that one that another revision resumed says so.
     """
-    before: dict[str, Any] = {"sessions": []}
-    if run.has_checkpoint and run.provenance_file.exists():
-        before = read_json(run.provenance_file)
+    before = _before(run)
+    first_step = before if run.has_checkpoint else {}
     here = origin(device)
     here["hardware"]["acceleration"] = dict(acceleration)
     session = {
@@ -66,9 +65,18 @@ def describe(
         "seed": run.seed,
         "data": dict(data),
         "classifier_accuracy": dict(classifier_accuracy),
-        **{key: before.get(key, value) for key, value in first.items()},
+        **{key: first_step.get(key, value) for key, value in first.items()},
         "sessions": [*before["sessions"], session],
     }
+
+
+def _before(run: Run) -> dict[str, Any]:
+    """What an earlier session wrote; one that cannot be read is started again."""
+    try:
+        before = read_json(run.provenance_file)
+        return before if isinstance(before["sessions"], list) else {"sessions": []}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"sessions": []}
 
 
 def write_config(run: Run) -> None:

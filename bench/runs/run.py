@@ -17,7 +17,7 @@ from bench.runs.state import Status, read_status, true_status
 from bench.runs.store import previous, read_json
 
 if TYPE_CHECKING:
-    from bench.config.resolve import EvaluationConfig, RunConfig
+    from bench.config.schema import EvaluationConfig, RunConfig
 
 # File systems take 255 bytes. A file has a suffix while it is written, and its name may be part of another.
 MOST_BYTES = 200
@@ -146,6 +146,8 @@ class Run(Layout):
 
     def finished(self, evaluation: EvaluationConfig | None = None) -> bool:
         """Whether the run is trained and, where an evaluation is given, has every default evaluator's file for it."""
+        from evaluators import default_evaluators  # noqa: PLC0415  # loads them, and so torch
+
         if not self.trained:
             return False
         return evaluation is None or all(
@@ -161,9 +163,7 @@ class Run(Layout):
         Raises BenchError, before anything is deleted, where something cannot be.
         """
         if self.path.is_symlink():
-            raise BenchError(
-                f"{self.path} is a symbolic link: --force deletes nothing behind it. Remove the link first"
-            )
+            raise BenchError(f"{self.path} is a symbolic link, behind which --force deletes nothing: remove it first")
         first = [self.training_file, self.checkpoint_file, previous(self.checkpoint_file)]
         entries = [entry for entry in self.path.iterdir() if entry != self.lock_file]
         for folder in [self.path, *(entry for entry in entries if _is_folder(entry))]:
@@ -221,13 +221,6 @@ def component(name: str) -> str:
     if (size := len(os.fsencode(name))) > MOST_BYTES:
         raise UsageError(f"{name[:40]}… is {size} bytes long, and names of folders may have {MOST_BYTES}: shorten it")
     return name
-
-
-def default_evaluators() -> list[str]:
-    """What every run is evaluated by."""
-    from evaluators import EVALUATORS  # noqa: PLC0415  # loading them imports torch
-
-    return [name for name in EVALUATORS if EVALUATORS.load(name).default]
 
 
 def _holds_keys(file: Path) -> bool:

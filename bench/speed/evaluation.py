@@ -8,14 +8,15 @@ from functools import partial
 
 import torch
 
-from bench.config.schema import RunConfig
+from bench.config.schema import EvaluationConfig, RunConfig
 from bench.datasets.base import Dataset
 from bench.evaluation.classifier_networks import make_classifier
 from bench.evaluation.classifiers import Classifiers
+from bench.evaluation.measuring import evaluation_context
+from bench.evaluation.measuring import measure as measured
 from bench.speed.timing import in_turns
 from bench.training.acceleration import Acceleration
 from bench.training.building import build_method
-from evaluators import EVALUATORS
 from evaluators.context import Context
 from methods.base import Streams
 
@@ -32,38 +33,28 @@ def measure_evaluation(config: RunConfig, data: Dataset, rounds: int, tuples: in
     device, n = data.test.device, min(tuples, config.evaluation.batch_size)
     method, streams = build_method(config, data, device, 0, Acceleration()).eval(), Streams(0, device)
     names, batch = list(method.modalities), data.test.batch(slice(0, n))
-    context = Context(
-        method=method,
-        train=data.train,
-        test=data.test,
-        classifiers=untrained(data),
-        attributes=data.attributes,
-        seed=0,
-        samples=tuples,
-        batch_size=config.evaluation.batch_size,
-    )
+    context = evaluation_context(method, data, untrained(data), 0, replace(config.evaluation, samples=tuples))
     samplers = {
         "prior": lambda: method.decode(method.sample_prior(n, streams), names),
         "cross": lambda: method.decode(method.infer(batch, names[:1], streams), names),
     }
     with torch.no_grad():
         times = in_turns(samplers, device, rounds)
-    protocol = in_turns({"protocol": partial(coherence, context)}, device, rounds=2, warm_up=0)["protocol"]
+    protocol = {"protocol": partial(coherence, context, config.evaluation)}
+    seconds = in_turns(protocol, device, rounds=2, warm_up=0)["protocol"]
     return {
         "prior_samples_per_second": n / statistics.median(times["prior"]),
         "cross_generations_per_second": n / statistics.median(times["cross"]),
-        "coherence_seconds": statistics.median(protocol) * PROTOCOL_TUPLES / tuples,
+        "coherence_seconds": statistics.median(seconds) * PROTOCOL_TUPLES / tuples,
         "coherence_tuples": tuples,
     }
 
 
-def coherence(context: Context) -> None:
+def coherence(context: Context, evaluation: EvaluationConfig) -> None:
     """The coherence protocol, with nothing that was classified before."""
     context = replace(context)  # starts without predictions
     for name in PROTOCOL:
-        evaluator = EVALUATORS.load(name)()
-        if evaluator.applies(context) is None:
-            evaluator(context, evaluator.Settings())
+        measured(name, context, evaluation)
 
 
 def untrained(data: Dataset) -> Classifiers:

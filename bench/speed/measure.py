@@ -80,7 +80,7 @@ def network_name(choice: NetworkChoice, modalities: Sequence[Modality]) -> str:
 
 def origin(device: torch.device) -> dict[str, Any]:
     """What was measured, on what: code, versions, hardware."""
-    return {"data": "random items", "code": provenance.code(), **provenance.environment(device)}
+    return {"data": "random items", **provenance.origin(device)}
 
 
 def flat(result: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ CHECKPOINT_SECONDS = 60.0
 REPORT_STEPS = 10  # between two reports of the progress
 
 
-class Diverged(Exception):
+class Diverged(FloatingPointError):
     """The loss is not a finite number."""
 
 

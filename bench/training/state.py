@@ -102,5 +102,5 @@ def readable(path: Path) -> Iterator[None]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BenchError(
             f"{path} cannot be used: it is damaged, or written by another version of the code ({reason}). "
-            f"{checkpoints.ANEW}"
+            f"{checkpoints.RETRAIN}"
         ) from error

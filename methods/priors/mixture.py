@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from methods.base import Streams, require
@@ -53,6 +52,8 @@ class MixturePrior(Prior):
 
     @classmethod
     def fit(cls, u: Tensor, config: MixtureFitConfig, streams: Streams) -> MixturePrior:
+        from sklearn.mixture import GaussianMixture  # noqa: PLC0415 (takes seconds, which settings do without)
+
         covariance = "full" if u.shape[1] <= FULL else "diag"
         seed = int(torch.randint(2**31, (), generator=streams.noise, device=u.device))
         mixture = GaussianMixture(

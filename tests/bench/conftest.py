@@ -1,8 +1,7 @@
-"""Configurations of seconds, and run directories without runs."""
+"""Configurations of seconds, and commands as processes."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
-from bench.config.resolve import RunConfig, resolve
-from bench.reporting.leaderboard import leaderboard, read_runs, write_leaderboard
+from bench.config.resolve import resolve
+from bench.config.schema import RunConfig
+from bench.datasets.base import own_presets
+from tests.toy import image_modalities
 
 QUICK = (
     "latent_dim=4",
@@ -27,10 +27,16 @@ QUICK = (
 QUICK_PRIOR = ("prior.width=16", "prior.steps=3", "prior.chains=8", "prior.start=0.4", "prior.warmup=0.2")
 
 
-def tiny_config(method: str = "mmvae", *settings: str) -> RunConfig:
-    """18 steps on `make_data()`."""
+def toy_configs(method: str, *settings: str, **options: Any) -> list[RunConfig]:
+    """Configurations on `tests.toy.image_data()`, or on the modalities and the fingerprint that are given."""
+    given = {"modalities": image_modalities(), "fingerprint": f"{0:064d}", **options}
+    return resolve([method], "toy", "bundled", "smoke", settings, presets=own_presets("polymnist"), **given)
+
+
+def tiny_config(method: str = "mmvae", *settings: str, **options: Any) -> RunConfig:
+    """18 steps on `tests.toy.image_data()`."""
     prior = QUICK_PRIOR if method.startswith("ebm") else ()
-    (config,) = resolve([method], "toy", "bundled", "smoke", [*QUICK, *prior, *settings])
+    (config,) = toy_configs(method, *QUICK, *prior, *settings, **options)
     return config
 
 
@@ -38,80 +44,6 @@ def read_picture(path: Path) -> Any:
     """uint8 [H, W, 3]."""
     with Image.open(path) as picture:
         return np.asarray(picture.convert("RGB"))
-
-
-def write_run(
-    out: Path,
-    method: str = "mmvae",
-    seed: int = 0,
-    *,
-    joint: float = 0.5,
-    cross: float = 0.6,
-    dataset: str = "polymnist",
-    source: str = "bundled",
-    preset: str = "quick",
-    config_hash: str = "0123abcd",
-    fingerprint: str = "f" * 64,
-    n: int = 1000,
-    error: dict[str, str] | None = None,
-) -> Path:
-    """A run directory as the runner leaves it: finished, or failed with `error`."""
-    path = out / "runs" / dataset / method / f"{preset}-{config_hash}" / f"seed-{seed}"
-    path.mkdir(parents=True)
-    config = {"method": method, "dataset": dataset, "source": source, "preset": preset}
-    config |= {"model": {"network": "patch"}, "trainer": {"epochs": 2}}
-    (path / "config.yaml").write_text(yaml.safe_dump(config))
-    provenance = {
-        "seed": seed,
-        "config_hash": config_hash,
-        "data": {"source": source, "fingerprint": fingerprint},
-        "classifier_accuracy": {"mean": 0.98},
-        "code": {"version": "0.1", "revision": "a" * 40, "dirty": False, "sha256": "b" * 16},
-        "versions": {"torch": "2.9"},
-        "hardware": {"name": "a processor"},
-    }
-    (path / "provenance.json").write_text(json.dumps(provenance))
-    state = {"state": "failed", "error": error} if error else {"state": "done"}
-    (path / "status.json").write_text(json.dumps(state))
-    if not error:
-        (path / "metrics.json").write_text(json.dumps(metrics(joint, cross, n)))
-        (path / "history.csv").write_text("epoch,elbo,kl\n1,-900.0,3.0\n2,-800.0,4.0\n")
-    return path
-
-
-def metrics(joint: float, cross: float, n: int) -> dict[str, Any]:
-    def measure(value: float, protocol: str, **details: Any) -> dict[str, Any]:
-        bounds = {"low": value - 0.03, "high": value + 0.03}
-        return {"value": value, "protocol": protocol, "n": n, **bounds, "details": details}
-
-    matrix = [[0.9, cross], [cross, 0.9]]
-    return {
-        "measures": {
-            "joint_coherence": measure(joint, "prior", entropy=2.0),
-            "joint_coherence_base": measure(joint / 2, "base"),
-            "joint_coherence_aggregate": measure(joint, "aggregate-posterior"),
-            "cross_coherence": measure(cross, "pairs", matrix=matrix, modalities=["m0", "m1"]),
-        },
-        "training": {"seconds": 10.0, "samples_per_second": 100.0, "parameters": 1000},
-        "wall_seconds": 12.0,
-    }
-
-
-def write_measures(run: Path, evaluator: str, protocol: str = "a protocol", **values: float) -> None:
-    """Measures that `bench evaluate --evaluators` added."""
-    (run / "measures").mkdir(exist_ok=True)
-    (run / "measures" / f"{evaluator}.json").write_text(json.dumps({"measures": plain_measures(protocol, values)}))
-
-
-def plain_measures(protocol: str, values: dict[str, float]) -> dict[str, Any]:
-    return {name: {"value": value, "protocol": protocol, "n": 10} for name, value in values.items()}
-
-
-def write_prior(run: Path, prior: str, joint: float, n: int = 1000, **further: float) -> None:
-    """The measures of a fitted prior, as `bench evaluate --prior` leaves them beside a run."""
-    (run / "priors").mkdir(exist_ok=True)
-    measures = metrics(joint, 0.0, n)["measures"] | plain_measures("a protocol", further)
-    (run / "priors" / f"{prior}.json").write_text(json.dumps({"prior": prior, "measures": measures}))
 
 
 @pytest.fixture(scope="session")
@@ -138,11 +70,3 @@ def bench(environment, tmp_path_factory):
 def run_folder(out, method, seed=0):
     (path,) = out.glob(f"runs/polymnist/{method}/smoke-*/seed-{seed}")
     return path
-
-
-def tables(out):
-    """Writes them; gives leaderboard, finished and failed runs."""
-    runs, failed = read_runs(out)
-    table = leaderboard(runs, failed)
-    write_leaderboard(out, table, runs, failed)
-    return table, runs, failed

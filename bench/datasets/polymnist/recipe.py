@@ -192,7 +192,7 @@ def read_idx(path: Path) -> Images:
     Raises DataMissing.
     """
     name = path.name.removesuffix(".gz")
-    content = read_bytes(path, "MNIST's largest file", IDX_BYTES)
+    content = read_bytes(path, "MNIST file", IDX_BYTES)
     axes = 3 if "idx3" in name else 1
     magic = bytes([0, 0, 8, axes])  # two zeros, unsigned bytes, number of axes
     if content[:4] != magic:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from PIL import Image
 
 from bench.datasets.polymnist import official, recipe
+from tests.bench.datasets.server import Server
 
 SIZES = {"train": 12, "test": 10}  # of the small official and rebuilt sets made here
 
@@ -29,6 +32,16 @@ def data_root(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
 
 
 def fake_digits() -> tuple[recipe.Images, recipe.Labels]:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-import json
-import logging
+import errno
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,9 @@ import pytest
 import torch
 
 import bench
-from bench.datasets.cache import cached
+from bench.datasets.cache import cached, cached_fingerprint
 from bench.errors import DataMissing
+from bench.runs import store
 
 ARRAYS = {"a": np.arange(200, dtype=np.uint8).reshape(2, 100), "b": np.array([1, -1])}
 
@@ -67,70 +69,6 @@ def test_the_fingerprint_covers_name_type_shape_and_content(other: dict[str, np.
     assert prints[0] == prints[2] != prints[1]
 
 
-def flip_a_byte(folder: Path) -> None:
-    content = bytearray((folder / "a.npy").read_bytes())
-    content[-5] ^= 1
-    (folder / "a.npy").write_bytes(content)
-
-
-def truncate(folder: Path) -> None:
-    os.truncate(folder / "a.npy", 150)
-
-
-def remove_an_array(folder: Path) -> None:
-    (folder / "b.npy").unlink()
-
-
-def garble_meta(folder: Path) -> None:
-    (folder / "meta.json").write_bytes(b"\xff{")
-
-
-def remove_meta(folder: Path) -> None:
-    (folder / "meta.json").unlink()
-
-
-def list_for_meta(folder: Path) -> None:
-    (folder / "meta.json").write_text("[]")
-
-
-def change_fingerprint(folder: Path) -> None:
-    meta = json.loads((folder / "meta.json").read_text())
-    (folder / "meta.json").write_text(json.dumps(meta | {"fingerprint": "0" * 64}))
-
-
-def drop_an_entry(folder: Path) -> None:
-    meta = json.loads((folder / "meta.json").read_text())
-    del meta["files"]["b"]
-    (folder / "meta.json").write_text(json.dumps(meta))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        flip_a_byte,
-        truncate,
-        remove_an_array,
-        garble_meta,
-        remove_meta,
-        list_for_meta,
-        change_fingerprint,
-        drop_an_entry,
-    ],
-)
-def test_a_damaged_cache_is_reported_and_built_again(
-    damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    first = cached("toy/x", 1, [], lambda: ARRAYS)
-    (folder,) = folders(tmp_path)
-    damage(folder)
-    with caplog.at_level(logging.WARNING, logger="bench"):
-        second = cached("toy/x", 1, [], lambda: ARRAYS)
-        cached("toy/x", 1, [], dict)
-    assert ["is damaged" in record.message for record in caplog.records] == [True]
-    assert second[1] == first[1]
-    assert all((second[0][name].numpy() == array).all() for name, array in ARRAYS.items())
-
-
 def test_a_failed_write_leaves_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail_halfway(path: Path, _array: object) -> None:
         Path(path).write_bytes(b"half")
@@ -143,11 +81,96 @@ def test_a_failed_write_leaves_no_cache(tmp_path: Path, monkeypatch: pytest.Monk
     assert [path.suffix for path in (tmp_path / "cache" / "toy").iterdir()] == [".lock"]
 
 
+def test_the_fingerprint_alone_needs_no_array_and_builds_what_is_not_there(tmp_path: Path) -> None:
+    fingerprint = cached_fingerprint("toy/x", 1, [], lambda: ARRAYS)
+    (folder,) = folders(tmp_path)
+    os.truncate(folder / "a.npy", 150)
+    assert cached_fingerprint("toy/x", 1, [], lambda: pytest.fail("built twice")) == fingerprint
+    (folder / "meta.json").write_bytes(b"\xff{")
+    assert cached_fingerprint("toy/x", 1, [], lambda: ARRAYS) == fingerprint
+    assert cached("toy/x", 1, [], lambda: pytest.fail("built twice"))[1] == fingerprint
+
+
+def test_an_input_that_has_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataMissing, match=r"gone is no readable input \(No such file"):
+        cached("toy/x", 1, [tmp_path / "gone"], lambda: ARRAYS)
+
+
+def test_a_whole_cache_on_a_disk_that_cannot_be_written_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cached("toy/x", 1, [], lambda: ARRAYS)[1]
+
+    def read_only(*_arguments: object, **_named: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for name in ("mkdir", "chmod", "unlink", "replace"):
+        monkeypatch.setattr(Path, name, read_only)
+    monkeypatch.setattr(store.fcntl, "flock", read_only)
+    assert cached("toy/x", 1, [], lambda: ARRAYS)[1] == first
+    with pytest.raises(DataMissing, match=r"toy/y cannot be written: .*Read-only file system.*BENCH_CACHE"):
+        cached("toy/y", 1, [], lambda: ARRAYS)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o775), (0o077, 0o700)])
+def test_it_is_for_those_whom_the_umask_lets_in(umask: int, mode: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        cached("toy/x", 1, [], lambda: ARRAYS)
+    finally:
+        os.umask(before)
+    (folder,) = folders(tmp_path)
+    assert folder.stat().st_mode & 0o777 == mode
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {mode & 0o666}
+
+
+def test_what_killed_builders_leave_is_removed_by_the_next(tmp_path: Path) -> None:
+    script = """
+import os, signal
+import numpy as np
+from bench.datasets.cache import cached
+np.save = lambda path, array: (path.write_bytes(bytes(1000)), os.kill(os.getpid(), signal.SIGKILL))
+cached("toy/x", 1, [], lambda: {"a": np.arange(5)})
+"""
+    root = Path(bench.__file__).parents[1]
+    killed = subprocess.run([sys.executable, "-c", script], cwd=root, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    parent = tmp_path / "cache" / "toy"
+    assert len(list(parent.glob(".x-*.tmp/*"))) == 1
+    cached("toy/x", 1, [], lambda: ARRAYS)
+    (folder,) = folders(tmp_path)
+    assert sorted(path.name for path in parent.iterdir()) == [f".{folder.name}.lock", folder.name]
+
+
+@pytest.mark.parametrize("obstacle", [os.mkfifo, Path.mkdir])
+def test_an_odd_lock_never_blocks(obstacle: Callable[[Path], object], tmp_path: Path) -> None:
+    cached("toy/x", 1, [], lambda: ARRAYS)
+    (folder,) = folders(tmp_path)
+    lock = folder.with_name(f".{folder.name}.lock")
+    shutil.rmtree(folder)
+    lock.unlink()
+    obstacle(lock)
+    if lock.is_dir():
+        with pytest.raises(DataMissing, match="Is a directory"):
+            cached("toy/x", 1, [], lambda: ARRAYS)
+    else:
+        cached("toy/x", 1, [], lambda: ARRAYS)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("BENCH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(DataMissing, match=r"no home folder .* set BENCH_CACHE"):
+        cached("toy/x", 1, [], lambda: ARRAYS)
+
+
 def test_two_processes_at_once_build_one_cache(tmp_path: Path) -> None:
     script = f"""
 import sys, time
 import numpy as np
-from bench.datasets.cache import cached
+from bench.datasets.cache import cached, cached_fingerprint
 def build():
     with open({str(tmp_path / "builds")!r}, "a") as log:
         log.write("build\\n")

@@ -1,151 +1,216 @@
-"""Other priors for finished runs."""
+"""Further measures and other priors for finished runs."""
+
+import dataclasses
+import shutil
 
 import pytest
 import torch
 
+from bench.config.evaluation import resolve_evaluation
+from bench.datasets.base import own_presets
 from bench.errors import BenchError, DataMissing
-from bench.evaluation.finished import add_measures, aggregate_posterior, evaluate_prior, find_runs
-from bench.runner import Run, build_method, execute
+from bench.evaluation.finished import Task, aggregate_posterior, evaluate_run, find_runs, label_of
+from bench.runner import execute
+from bench.runs.run import Run
 from bench.runs.store import read_json
-from evaluators import DEFAULT
-from methods import FITTED_PRIORS
+from bench.training.building import build_method
+from evaluators import default_evaluators
+from methods import fitted_priors, prior_fit_class
 from methods.base import Streams
-from methods.fitted import FlowPrior, TwoStageEnergyPrior
 from tests.bench.conftest import tiny_config
-from tests.conftest import band_judge, make_data
+from tests.conftest import BandClassifiers
+from tests.toy import hetero_data, image_data
 
-
-@pytest.fixture(autouse=True)
-def _little_fitting(monkeypatch):
-    monkeypatch.setattr(TwoStageEnergyPrior, "settings", {"iterations": 5, "batch_size": 32})
-    monkeypatch.setattr(FlowPrior, "settings", {**FlowPrior.settings, "width": 8, "epochs": 2, "batch_size": 32})
+LITTLE = [
+    *["evaluation.samples=24", "evaluation.batch_size=16", "priors.mixture.components=2"],
+    *["priors.energy.iterations=5", "priors.energy.batch_size=32"],
+    *["priors.flow.width=8", "priors.flow.epochs=2", "priors.flow.batch_size=32"],
+]
 
 
 @pytest.fixture(params=["mmvaeplus", "mvtcae"])
 def run(request, tmp_path):
     run = Run(tiny_config(request.param, "trainer.epochs=1"), 1, tmp_path / "out")
-    assert execute(run, make_data(), band_judge()) == "done"
+    assert execute(run, image_data(), BandClassifiers()) == "done"
     return run
 
 
-def evaluate(run, prior, **options):
+def evaluation(*settings):
+    return resolve_evaluation("toy", "smoke", [*LITTLE, *settings], presets=own_presets("polymnist"))
+
+
+def add(run, *, evaluators=(), priors=(), force=False, settings=(), data=None):
     said = []
-    evaluate_prior(run, prior, make_data(), band_judge(), said.append, **options)
+    task = Task(evaluators, priors, force)
+    evaluate_run(run, evaluation(*settings), task, data or image_data(), BandClassifiers(), said.append)
     return said
 
 
-@pytest.mark.parametrize("prior", FITTED_PRIORS)
+def times(run):
+    return {path: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.is_file() and path.name != "lock"}
+
+
+@pytest.mark.parametrize("prior", fitted_priors())
 def test_a_prior_adds_its_measures_and_touches_nothing_else(run, prior):
-    before = {path.name: path.stat().st_mtime_ns for path in run.path.iterdir() if path.is_file()}
-    evaluate(run, prior)
-    after = {path.name: path.stat().st_mtime_ns for path in run.path.iterdir() if path.is_file()}
-    assert before == after
-    written = read_json(run.path / "priors" / f"{prior}.json")
+    before = times(run)
+    add(run, priors=[prior])
+    after = times(run)
+    file = run.prior_file(prior, evaluation())
+    assert after.keys() - before.keys() == {file}
+    assert all(after[path] == before[path] for path in before)
+    written = read_json(file)
     assert written["prior"] == prior
     assert 0 <= written["measures"]["joint_coherence"]["value"] <= 1
     assert written["samples"] == 96
-    assert {"settings", "fit_seconds", "code", "versions", "hardware"} <= set(written)
+    assert written["evaluation"] == {"samples": 24, "batch_size": 16}
+    assert {"settings", "label", "record", "fit_seconds", "code", "versions", "hardware"} <= set(written)
 
 
 def test_a_second_time_is_skipped_unless_forced(run):
-    evaluate(run, "gmm")
-    path = run.path / "priors" / "gmm.json"
+    add(run, priors=["mixture"])
+    path = run.prior_file("mixture", evaluation())
     before = path.stat().st_mtime_ns
-    assert "skipped" in evaluate(run, "gmm")[0]
+    assert "skipped" in add(run, priors=["mixture"])[0]
     assert path.stat().st_mtime_ns == before
-    evaluate(run, "gmm", force=True)
+    add(run, priors=["mixture"], force=True)
     assert path.stat().st_mtime_ns != before
+
+
+def test_one_prior_with_several_settings_is_several_rows(run):
+    add(run, priors=["mixture"])
+    add(run, priors=["mixture"], settings=["priors.mixture.components=3"])
+    labels = {read_json(path)["label"] for path in run.priors_folder.iterdir()}
+    assert labels == {"mixture components=2", "mixture components=3"}
+    cls = prior_fit_class("mixture")
+    assert cls is not None
+    assert label_of("mixture", cls()) == "mixture"
 
 
 def test_decoders_and_floor_are_those_of_the_run(run):
     """The base and the aggregate posterior of a fitted prior's file are the run's own."""
-    evaluate(run, "gmm")
-    own, other = (read_json(run.path / name)["measures"] for name in ("metrics.json", "priors/gmm.json"))
+    add(run, priors=["mixture"])
+    own, other = (
+        read_json(path)["measures"] for path in (run.measure_file("joint"), run.prior_file("mixture", evaluation()))
+    )
     for name in ("joint_coherence_base", "joint_coherence_aggregate"):
         assert other[name] == own[name]
     assert {"class_entropy", "fd_joint"} <= set(other)
     assert "cross_coherence" not in other
 
 
-def judge_again(run, *evaluators, **options):
-    said = []
-    add_measures(run, evaluators, make_data(), band_judge(), said.append, **options)
-    return said
-
-
 def test_further_measures_come_beside_the_run_s_own(run):
-    before = (run.path / "metrics.json").read_bytes()
-    judge_again(run, "probes", "cross")
-    assert (run.path / "metrics.json").read_bytes() == before
-    written = read_json(run.path / "measures" / "probes.json")
+    before = times(run)
+    said = add(run, evaluators=["probes", "cross"])
+    assert [text for text in said if "cross" in text] == [f"{run.name}, cross: skipped"]  # the run has it
+    file = run.measure_file("probes", evaluation())
+    assert times(run).keys() - before.keys() == {file}
+    written = read_json(file)
     assert 0 <= written["measures"]["probe_z"]["value"] <= 1
-    assert {"seconds", "code", "versions", "hardware"} <= set(written)
-    assert not (run.path / "measures" / "cross.json").exists()  # the run has it from the start
+    assert {"seconds", "settings", "evaluation", "code", "versions", "hardware"} <= set(written)
 
 
-def test_measures_are_added_once_unless_forced(run):
-    judge_again(run, "probes")
-    path = run.path / "measures" / "probes.json"
-    before = path.stat().st_mtime_ns
-    (said,) = judge_again(run, "probes")
-    assert "skipped" in said
-    assert path.stat().st_mtime_ns == before
-    judge_again(run, "probes", force=True)
-    assert path.stat().st_mtime_ns != before
+def test_settings_of_an_evaluator_make_another_file(run):
+    for samples in (10, 20):
+        add(run, evaluators=["likelihood"], settings=[f"evaluators.likelihood.samples={samples}"])
+    files = sorted(run.measures_folder.glob("likelihood@*.json"))
+    assert {read_json(file)["measures"]["log_likelihood"]["protocol"] for file in files} == {
+        "importance-sampling K=10",
+        "importance-sampling K=20",
+    }
 
 
-def test_an_evaluator_that_cannot_judge_is_an_error_that_names_the_run(run):
-    with pytest.raises(BenchError, match=r"seed-1: fid: .*--inception"):
-        judge_again(run, "fid")
-    assert not (run.path / "measures").exists()
+def test_what_cannot_be_measured_is_absent_with_its_reason(run):
+    (said,) = add(run, evaluators=["fid"])
+    assert "evaluators.fid.inception" in said
+    written = read_json(run.measure_file("fid", evaluation()))
+    assert written["measures"] == {}
+    assert "TorchScript" in written["absent"]["fid"]
 
 
 def test_a_run_s_default_measures_are_those_of_every_default_evaluator(run):
-    metrics = read_json(run.path / "metrics.json")
-    assert tuple(metrics["evaluators"]) == DEFAULT
-    assert {"joint_coherence", "cross_coherence", "cross_coherence_2", "fd_joint", "fd_cross", "class_entropy"} <= set(
-        metrics["measures"]
-    )
-    one, pairs = metrics["measures"]["cross_coherence_1"], metrics["measures"]["cross_coherence"]
+    names = {path.name.partition("@")[0] for path in run.measures_folder.iterdir()}
+    assert names == set(default_evaluators())
+    one = read_json(run.measure_file("subsets"))["measures"]["cross_coherence_1"]
+    pairs = read_json(run.measure_file("cross"))["measures"]["cross_coherence"]
     assert one["value"] == pytest.approx(pairs["value"])
 
 
 def test_runs_are_found_at_any_level(run):
     for path in (run.path, run.path.parents[1], run.out):
-        (found,) = find_runs([path])
+        (found,) = find_runs([path], pytest.fail)
         assert found.path.resolve() == run.path.resolve()
-        assert found.config == run.config
+        assert found.config.hash == run.config.hash
         assert found.seed == 1
-    assert len(find_runs([run.path, run.out])) == 1
+    assert len(find_runs([run.path, run.out], pytest.fail)) == 1
+
+
+def test_output_folders_inside_another_are_left_alone_unless_named(run, tmp_path):
+    inner = tmp_path / "out" / "reference" / "old"
+    shutil.copytree(tmp_path / "out" / "runs", inner / "runs")
+    assert [found.out.name for found in find_runs([run.out], pytest.fail)] == ["out"]
+    assert [found.out.name for found in find_runs([inner], pytest.fail)] == ["old"]
 
 
 def test_a_folder_without_runs_is_named(tmp_path):
-    with pytest.raises(DataMissing, match="no finished run"):
-        find_runs([tmp_path])
+    with pytest.raises(DataMissing, match="holds no run"):
+        find_runs([tmp_path], pytest.fail)
+
+
+def left_out(run):
+    """Why a run is not evaluated."""
+    said = []
+    assert find_runs([run.out], said.append) == []
+    (reason,) = said
+    return reason
+
+
+def test_a_run_without_a_checkpoint_is_named_and_nothing_written(run):
+    run.checkpoint_file.unlink()
+    before = times(run)
+    assert "no checkpoint" in left_out(run)
+    assert times(run) == before
+
+
+def test_a_copied_run_is_named(run):
+    run.path.parent.rename(run.path.parent.with_name("smoke-00000000"))
+    assert "it is a copy, or was written by another version of the code" in left_out(run)
+
+
+@pytest.mark.parametrize("damage", [b"", b"- 1", b"method: [", b"\xff\xfe"])
+def test_a_damaged_configuration_is_named(run, damage):
+    run.config_file.write_bytes(damage)
+    assert "config.yaml" in left_out(run)
 
 
 def test_other_data_are_refused(run):
+    other = dataclasses.replace(image_data(seed=1), fingerprint="e" * 64)
     with pytest.raises(BenchError, match="fingerprint"):
-        evaluate_prior(run, "gmm", make_data(seed=1), band_judge(), print)
+        add(run, priors=["mixture"], data=other)
 
 
-def test_a_run_of_another_configuration_hash_is_refused(run):
-    moved = run.path.parent.with_name("smoke-00000000")
-    run.path.parent.rename(moved)
-    with pytest.raises(BenchError, match="another version of the code"):
-        find_runs([run.out])
-
-
-def test_a_missing_checkpoint_is_named(run):
-    (run.path / "checkpoint.pt").unlink()
+def test_a_damaged_checkpoint_is_named(run):
+    run.checkpoint_file.write_bytes(run.checkpoint_file.read_bytes()[:-100])
     with pytest.raises(BenchError, match=r"checkpoint.pt cannot be used"):
-        evaluate(run, "gmm")
-    assert not (run.path / "priors" / "gmm.json").exists()
+        add(run, priors=["mixture"])
+    assert not run.prior_file("mixture", evaluation()).exists()
+
+
+def test_data_without_labels_get_priors_that_say_so(tmp_path):
+    data = hetero_data(labels=False)
+    config = tiny_config("mmvae", "trainer.epochs=1", modalities=data.modalities, fingerprint=data.fingerprint)
+    run = Run(config, 0, tmp_path)
+    classifiers = BandClassifiers(0)
+    classifiers.mean_accuracy = None
+    assert execute(run, data, classifiers) == "done", run.status
+    evaluate_run(run, evaluation(), Task([], ["mixture"]), data, classifiers, lambda text: None)
+    written = read_json(run.prior_file("mixture", evaluation()))
+    assert written["measures"] == {}
+    assert set(written["absent"].values()) == {"the data have no labels"}
 
 
 def test_aggregate_posterior_has_one_sample_per_training_tuple(run):
-    data = make_data()
-    method = build_method(run, data, torch.device("cpu")).eval()
+    data = image_data()
+    method = build_method(run.config, data, torch.device("cpu"), 1).eval()
     z = aggregate_posterior(method, data, Streams(0), batch_size=40)
     assert z.shape == (96, 4)
     assert torch.equal(z, aggregate_posterior(method, data, Streams(0), batch_size=40))

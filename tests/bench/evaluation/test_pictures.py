@@ -1,55 +1,120 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from bench.evaluation.pictures import CHAINS, GAP, beside, grid, save_picture, save_samples
+from bench.evaluation.pictures import (
+    CHAINS,
+    COLUMNS,
+    GAP,
+    beside,
+    contact_sheet,
+    grid,
+    save_picture,
+    save_samples,
+    shown_rows,
+)
 from evaluators.chains import snapshots
-from methods.priors import EnergyPrior
-from tests.bench.conftest import read_picture
-from tests.conftest import make_data, make_method
+from methods import method_class
+from methods.base import Latents, Streams
+from methods.networks import NetworkChoice
+from methods.priors.energy import EnergyPriorConfig
+from tests.toy import HETERO_MODALITIES, hetero_data, image_data
+
+FILES = ("samples_joint.png", "samples_cross.png", "samples_chains.png")
 
 
-def test_a_grid_has_its_images_where_they_belong():
-    images = torch.arange(2 * 3 * 3 * 2 * 2).reshape(2, 3, 3, 2, 2) / 255
-    pixels = np.asarray(grid(images, scale=2))
-    assert pixels.shape == (2 * 2 * 2, 3 * 2 * 2, 3)
-    for row, column, channel, y, x in np.ndindex(2, 3, 3, 2, 2):
-        top, left = 2 * (2 * row + y), 2 * (2 * column + x)
-        value = round(images[row, column, channel, y, x].item() * 255)
-        assert (pixels[top : top + 2, left : left + 2, channel] == value).all()
+def read_picture(path):
+    """uint8 [H, W, 3]."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
-def test_a_grid_clamps_and_rounds():
-    images = (
-        torch.tensor([-0.5, 0.0, 0.4999 / 255, 0.5001 / 255, 1.0, 7.0]).reshape(1, 6, 1, 1, 1).expand(-1, -1, 3, -1, -1)
-    )
-    assert np.asarray(grid(images, scale=1))[0, :, 0].tolist() == [0, 0, 0, 1, 255, 255]
-
-
-def test_blocks_stand_beside_each_other_with_a_white_gap():
-    sheet = np.asarray(beside([Image.new("RGB", (2, 3), "red"), Image.new("RGB", (1, 3), "blue")]))
-    assert sheet.shape == (3, 2 + GAP + 1, 3)
-    assert (sheet[:, :2] == (255, 0, 0)).all()
-    assert (sheet[:, 2 : 2 + GAP] == 255).all()
-    assert (sheet[:, 2 + GAP :] == (0, 0, 255)).all()
+def make_method(name, modalities):
+    cls = method_class(name)
+    settings = {"network": NetworkChoice(), "latent_dim": 4}
+    if name.startswith("ebm"):
+        settings["prior"] = EnergyPriorConfig("energy", width=16, steps=3, chains=8)
+    torch.manual_seed(0)
+    return cls(cls.Config(**settings), modalities).eval()
 
 
 @pytest.fixture(params=["mmvae", "ebm-generalized"])
-def method(request):
-    return make_method(request.param).eval()
+def name(request):
+    return request.param
 
 
-def test_samples_show_modalities_as_rows(method, tmp_path):
-    save_samples(tmp_path, method, make_data(), seed=0, columns=5)
-    assert read_picture(tmp_path / "samples_joint.png").shape == (3 * 28 * 3, 5 * 28 * 3, 3)
-    classes, modalities = 4, 3
-    width = modalities * classes * 28 * 2 + (modalities - 1) * GAP
-    assert read_picture(tmp_path / "samples_cross.png").shape == ((1 + modalities) * 28 * 2, width, 3)
+@pytest.fixture
+def method(name):
+    return make_method(name, image_data().modalities)
+
+
+# Pictures of images alone, as they were drawn when there was no other kind
+
+
+def image_grid(images, scale):
+    """[rows, columns, 3, H, W] in [0, 1] (clamped) -> one picture."""
+    rows, columns, channels, height, width = images.shape
+    pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
+    sheet = pixels.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
+    picture = Image.fromarray(sheet.numpy())
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def image_blocks(pictures):
+    width = sum(picture.width + GAP for picture in pictures) - GAP
+    sheet, left = Image.new("RGB", (width, pictures[0].height), "white"), 0
+    for picture in pictures:
+        sheet.paste(picture, (left, 0))
+        left += picture.width + GAP
+    return sheet
+
+
+@torch.no_grad()
+def image_samples(method, data, seed):
+    """{file: picture}, with the draws in their published order."""
+    streams, names = Streams(2_000_000 + seed), list(method.modalities)
+    joint = method.decode(method.sample_prior(20, streams), names)
+    pictures = {"samples_joint.png": image_grid(torch.stack([joint[name] for name in names]), 3)}
+    if method.prior.chain_steps:
+        steps = snapshots(method.prior.chain_steps)
+        chains = torch.stack(list(method.prior.chains(CHAINS, steps, streams)))
+        private = method.with_private(chains[0], streams).w
+        frames = [method.decode(Latents(z, private), names) for z in chains]
+        images = torch.stack([torch.stack([frame[name] for frame in frames], 1) for name in names], 1)
+        pictures["samples_chains.png"] = image_blocks([image_grid(block, 2) for block in images])
+    labels = data.test.labels["digit"]
+    batch = data.test.batch(torch.stack([(labels == label).nonzero()[0, 0] for label in labels.unique()]))
+    blocks = []
+    for source in names:
+        generated = method.decode(method.infer(batch, [source], streams), names)
+        blocks.append(image_grid(torch.stack([batch[source], *(generated[name] for name in names)]), 2))
+    return pictures | {"samples_cross.png": image_blocks(blocks)}
+
+
+def test_pictures_of_images_are_those_of_all_earlier_runs(method, tmp_path):
+    data = image_data()
+    save_samples(tmp_path, method, data, seed=3)
+    expected = image_samples(method, data, seed=3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(expected)
+    for file, picture in expected.items():
+        assert (read_picture(tmp_path / file) == np.asarray(picture)).all(), file
+
+
+def test_a_contact_sheet_of_images_is_that_of_all_earlier_versions():
+    data = image_data()
+    labels = data.test.labels["digit"]
+    rows = [int((labels == c % 4).nonzero()[c // 4]) for c in range(10)]
+    strips = [torch.cat(list(data.test.items[m.name][rows]), dim=-1) for m in data.modalities]
+    image = Image.fromarray(torch.cat(strips, dim=-2).permute(1, 2, 0).numpy())
+    expected = image.resize((3 * image.width, 3 * image.height), Image.Resampling.NEAREST)
+    assert (np.asarray(contact_sheet(data)) == np.asarray(expected)).all()
 
 
 def test_each_block_starts_with_the_held_out_images_of_its_source(method, tmp_path):
-    data = make_data()
+    data = image_data()
     save_samples(tmp_path, method, data, seed=0)
     pixels = read_picture(tmp_path / "samples_cross.png")
     for block, name in enumerate(data.test.items):
@@ -59,26 +124,96 @@ def test_each_block_starts_with_the_held_out_images_of_its_source(method, tmp_pa
             assert (tile == data.test.items[name][label].numpy()).all()
 
 
+# Any kinds
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_modalities_of_several_kinds_stand_in_one_picture(name, labels, tmp_path):
+    method = make_method(name, HETERO_MODALITIES)
+    save_samples(tmp_path, method, hetero_data(labels), seed=0, columns=5)
+    caption = HETERO_MODALITIES[2]
+    heights = {scale: caption.draw(torch.zeros(1, 6, dtype=torch.int64), scale)[0].height for scale in (2, 3)}
+    joint = read_picture(tmp_path / "samples_joint.png")
+    assert joint.shape == (3 * (28 + 32) + heights[3], 5 * 32 * 3, 3)
+    assert (joint[: 28 * 3, :6] == 255).all(), "the smaller image is centred on white"
+    columns = 4 if labels else COLUMNS
+    cross = read_picture(tmp_path / "samples_cross.png")
+    assert cross.shape == (2 * (32 + 28 + 32) + heights[2], 3 * columns * 32 * 2 + 2 * GAP, 3)
+    chains = tmp_path / "samples_chains.png"
+    assert chains.exists() == bool(method.prior.chain_steps)
+    if chains.exists():
+        frames = len(snapshots(method.prior.chain_steps))
+        width = CHAINS * frames * 32 * 2 + (CHAINS - 1) * GAP
+        assert read_picture(chains).shape == (2 * (28 + 32) + heights[2], width, 3)
+
+
+def test_logits_are_drawn_as_the_items_that_they_stand_for(tmp_path):
+    data = image_data(m=2)
+    bernoulli = tuple(dataclasses.replace(m, likelihood="bernoulli") for m in data.modalities)
+    method = make_method("mmvae", bernoulli)
+    save_samples(tmp_path, method, data.with_modalities(bernoulli), seed=0, columns=2)
+    with torch.no_grad():
+        decoded = method.decode(method.sample_prior(2, Streams(2_000_000)), ["m0", "m1"])
+    tile = read_picture(tmp_path / "samples_joint.png")[: 28 * 3 : 3, : 28 * 3 : 3].transpose(2, 0, 1)
+    assert (tile == (decoded["m0"][0].sigmoid() * 255).round().numpy()).all()
+
+
+def test_a_contact_sheet_shows_every_modality():
+    data = hetero_data(labels=False)
+    sheet = np.asarray(contact_sheet(data, columns=2))
+    photo, sketch = data.test.items["photo"], data.test.items["sketch"]
+    for column in (0, 1):
+        left = column * 96
+        assert (sheet[0:84:3, left + 6 : left + 90 : 3].transpose(2, 0, 1) == photo[column].numpy()).all()
+        assert (sheet[84:180:3, left : left + 96 : 3, 0] == sketch[column, 0].numpy()).all()
+        assert (sheet[180:, left : left + 96] < 128).any(), "dark words"
+
+
+def test_shown_rows_go_through_the_classes_of_the_first_attribute_with_labels():
+    data = hetero_data()
+    labels = torch.tensor([2, -1, 2, 0, 0, 2, *[-1] * 34])
+
+    def with_labels(shape, colour):
+        test = dataclasses.replace(data.test, labels={"shape": shape, "colour": colour})
+        return dataclasses.replace(data, test=test)
+
+    none = torch.full_like(labels, -1)
+    for known in (with_labels(labels, none), with_labels(none, labels)):
+        assert shown_rows(known, 10).tolist() == [3, 0, 4, 2, 5]
+        assert shown_rows(known, 3).tolist() == [3, 0, 4]
+        assert shown_rows(known, 10, rounds=1).tolist() == [3, 0]
+    assert shown_rows(with_labels(none, none), 3, rounds=1).tolist() == [0, 1, 2]
+    assert shown_rows(hetero_data(labels=False, test=2), 5).tolist() == [0, 1]
+
+
 def test_samples_are_a_function_of_the_seed(method, tmp_path):
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        save_samples(tmp_path / name, method, make_data(), seed=seed, columns=3)
-    for file in ("samples_joint.png", "samples_cross.png"):
-        one, same, other = (read_picture(tmp_path / name / file) for name in "abc")
+    for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
+        save_samples(tmp_path / folder, method, image_data(), seed=seed, columns=3)
+    for file in FILES if method.prior.chain_steps else FILES[:2]:
+        one, same, other = (read_picture(tmp_path / folder / file) for folder in "abc")
         assert (one == same).all()
         assert (one != other).any()
+
+
+def test_rows_of_a_grid_are_as_high_as_their_pictures_and_columns_as_wide_as_the_widest():
+    small = [Image.new("RGB", (2, 3), colour) for colour in ("red", "lime")]
+    large = [Image.new("RGB", (4, 1), colour) for colour in ("blue", "black")]
+    pixels = np.asarray(grid([small, large]))
+    colours = {(255, 0, 0): "r", (0, 255, 0): "g", (0, 0, 255): "b", (0, 0, 0): "k", (255, 255, 255): "."}
+    rows = ["".join(colours[tuple(pixel)] for pixel in row) for row in pixels.tolist()]
+    assert rows == [".rr..gg."] * 3 + ["bbbbkkkk"]
+
+
+def test_blocks_stand_beside_each_other_with_a_white_gap():
+    sheet = np.asarray(beside([Image.new("RGB", (2, 3), "red"), Image.new("RGB", (1, 2), "blue")]))
+    assert sheet.shape == (3, 2 + GAP + 1, 3)
+    assert (sheet[:, :2] == (255, 0, 0)).all()
+    assert (sheet[:, 2 : 2 + GAP] == 255).all()
+    assert (sheet[:2, 2 + GAP :] == (0, 0, 255)).all()
+    assert (sheet[2:, 2 + GAP :] == 255).all()
 
 
 def test_a_picture_is_written_whole(tmp_path):
     save_picture(tmp_path / "folder" / "a.png", Image.new("RGB", (4, 5), "red"))
     assert read_picture(tmp_path / "folder" / "a.png").shape == (5, 4, 3)
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["a.png"]
-
-
-def test_chains_are_shown_step_by_step_where_the_prior_has_them(method, tmp_path):
-    save_samples(tmp_path, method, make_data(), seed=0)
-    path = tmp_path / "samples_chains.png"
-    if not isinstance(method.prior, EnergyPrior):
-        assert not path.exists()
-        return
-    columns = len(snapshots(method.prior.config.steps))
-    assert read_picture(path).shape == (3 * 28 * 2, CHAINS * columns * 28 * 2 + (CHAINS - 1) * GAP, 3)

@@ -8,13 +8,13 @@ import socket
 from pathlib import Path
 
 import pytest
+from bench.execution.jobs import ENDED, JobRecord, new_submission, scheduler_states, submissions
+from bench.execution.status import Observer
 
 from bench.errors import BenchError
 from bench.execution import worker
-from bench.execution.jobs import ENDED, JobRecord, new_submission, scheduler_states, submissions
 from bench.execution.preemption import Preemption, mark_requeued
 from bench.execution.slurm import latest_states
-from bench.execution.status import Observer
 from bench.execution.worker import Order, is_anew, read_order
 from bench.runner import Run, write_status
 from bench.runs.store import write_json

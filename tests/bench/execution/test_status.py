@@ -14,13 +14,13 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from bench.execution.jobs import JobRecord, Submission
+from bench.execution.status import Observer, RunStatus, select
 
 from bench.cli import main
 from bench.commands import logs, status
 from bench.errors import UsageError
 from bench.execution import worker
-from bench.execution.jobs import JobRecord, Submission
-from bench.execution.status import Observer, RunStatus, select
 from bench.execution.worker import Order
 from bench.runner import Run, execute, plain
 from bench.runs.lock import claim

@@ -1,10 +1,12 @@
+import shutil
+
 import pandas as pd
 import pytest
 
 from bench.cli import main
 from bench.errors import DataMissing, UsageError
 from bench.reporting.compare import compare, markdown
-from tests.bench.conftest import write_run
+from tests.bench.rundirs import write_measures, write_prior, write_run
 
 ERROR = {"kind": "diverged", "type": "Diverged", "message": "loss is nan"}
 
@@ -30,7 +32,8 @@ def test_three_shared_seeds_are_paired(tmp_path):
     cross = table.loc["cross_coherence", ["a", "b", "difference", "std", "low", "high"]]
     assert cross.tolist() == pytest.approx([0.8, 0.6, 0.2, 0.0, 0.2, 0.2])
     assert table["interval"].unique().tolist() == ["Student t over paired seeds"]
-    assert table[["pairs", "seeds"]].to_numpy().tolist() == [[3, "0, 1, 2"]] * 2
+    assert table.index.tolist()[:2] == ["joint_coherence", "cross_coherence"]
+    assert table[["pairs", "seeds"]].to_numpy().tolist() == [[3, "0, 1, 2"]] * 4
 
 
 def test_one_shared_seed_is_binomial_and_says_so(tmp_path):
@@ -39,8 +42,11 @@ def test_one_shared_seed_is_binomial_and_says_so(tmp_path):
     row = compare(tmp_path, "ebm-base", "mmvae").iloc[0]
     # Both models are known to ±0.03: √2 · 0.03 = 0.042426
     assert row[["difference", "low", "high"]].tolist() == pytest.approx([0.3, 0.257574, 0.342426], abs=1e-6)
-    assert (row["pairs"], row["interval"]) == (1, "binomial, these two models (one seed)")
+    assert (row["pairs"], row["interval"]) == (1, "binomial, one model each: says nothing about the methods")
     assert pd.isna(row["std"])
+    text = markdown(compare(tmp_path, "ebm-base", "mmvae"))
+    assert "One model each: says nothing about the methods." in text
+    assert not any(word in text for word in ("above", "below", "better than", "worse"))
 
 
 def test_only_shared_seeds_count(tmp_path):
@@ -56,6 +62,7 @@ def test_only_shared_seeds_count(tmp_path):
     [
         ({"source": "rebuilt"}, "source rebuilt"),
         ({"preset": "paper"}, "preset paper"),
+        ({"joint": None}, "protocol joint absent, cross pairs n=1000"),
         ({"dataset": "toy"}, "dataset toy"),
         ({"fingerprint": "e" * 64}, "data_fingerprint eeeeeeeeeeeeeeee"),
         ({"n": 999}, "protocol joint prior n=999, cross pairs n=999"),
@@ -80,8 +87,8 @@ def test_every_setting_has_its_own_section(tmp_path):
         write_run(tmp_path, method, preset="paper", config_hash="deadbeef")
     text = markdown(compare(tmp_path, "ebm-base", "mmvae"))
     assert text.count("## polymnist, bundled data, preset") == 2
-    assert "| metric | ebm-base@0123abcd | mmvae@0123abcd |" in text
-    assert "| metric | ebm-base@deadbeef | mmvae@deadbeef |" in text
+    assert "| metric | better | ebm-base@0123abcd | mmvae@0123abcd |" in text
+    assert "| metric | better | ebm-base@deadbeef | mmvae@deadbeef |" in text
 
 
 def test_several_configurations_are_refused_until_one_is_named(tmp_path):
@@ -129,8 +136,8 @@ def test_the_command_prints_the_table(tmp_path, capsys):
     assert main(["compare", "ebm-base", "mmvae", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "protocol joint prior n=1000, cross pairs n=1000, seeds 0, 1, 2." in printed
-    row = "| joint coherence | 0.700 | 0.500 | +0.200 | 0.100 | 3 | [-0.048, +0.448] | Student t over paired seeds |"
-    assert row in printed.splitlines()
+    row = "| joint coherence | higher | 0.700 | 0.500 | +0.200 | 0.100 | 3 | [-0.048, +0.448] | Student t over paired"
+    assert row in printed
 
 
 def test_the_commands_refusals_have_exit_codes(tmp_path, capsys):
@@ -138,3 +145,32 @@ def test_the_commands_refusals_have_exit_codes(tmp_path, capsys):
     write_run(tmp_path, "mmvae")
     assert main(["compare", "mmvae", "ebm-base", "--out", str(tmp_path)]) == 2
     assert "unknown method among the finished runs 'ebm-base'" in capsys.readouterr().err
+
+
+def test_a_copy_of_a_run_is_no_pair(tmp_path, caplog):
+    for method in ("ebm-base", "mmvae"):
+        run = write_run(tmp_path, method)
+        shutil.copytree(run, run.with_name("seed-0.bak"))
+        shutil.copytree(run.parent, run.parent.with_name("quick-copied"))
+    table = compare(tmp_path, "ebm-base", "mmvae")
+    assert table["pairs"].unique().tolist() == [1]
+    assert caplog.text.count("a copy is not another seed") == 6
+
+
+def test_further_measures_are_compared_where_their_protocols_agree(tmp_path):
+    for method, value in (("ebm-base", -900.0), ("mmvae", -950.0)):
+        for seed in (0, 1):
+            run = write_run(tmp_path, method, seed)
+            write_measures(run, "likelihood", "importance-sampling K=10", log_likelihood=value + 20 * seed)
+            write_measures(run, "probes", f"by {method}", probe_z=0.5)
+    table = compare(tmp_path, "ebm-base", "mmvae").set_index("metric")
+    assert "probe_z" not in table.index
+    assert table.loc["log_likelihood", ["a", "b", "difference"]].tolist() == [-890.0, -940.0, 50.0]
+
+
+def test_fitted_priors_are_compared_with_their_like(tmp_path):
+    for method, joint in (("ebm-base", 0.8), ("mmvae", 0.7)):
+        write_prior(write_run(tmp_path, method), "mixture", joint)
+    table = compare(tmp_path, "ebm-base", "mmvae").set_index(["prior", "metric"])
+    assert table.loc[("mixture", "joint_coherence"), "difference"] == pytest.approx(0.1)
+    assert table.loc[("own", "joint_coherence"), "difference"] == 0.0

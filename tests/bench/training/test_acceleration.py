@@ -9,7 +9,8 @@ from methods import METHODS
 from methods.base import Streams
 from methods.distributions import Laplace, Normal
 from tests.bench.conftest import tiny_config
-from tests.conftest import make_batch, make_data, make_method
+from tests.conftest import make_batch, make_method
+from tests.toy import image_data
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 EVERYTHING = Acceleration(mixed_precision=True, channels_last=True)
@@ -101,7 +102,7 @@ def test_the_loss_on_cuda_is_the_cpus(name, monkeypatch):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_training_by_graph_ends_where_one_without_does(name, tmp_path):
     device, states, parameters = torch.device("cuda"), [], []
-    data = make_data().to(device).train
+    data = image_data().to(device).train
     for graph in (False, True):
         method = make_method(name).to(device)
         states.append(train(method, data, tiny_config(name).trainer, 0, tmp_path / str(graph), graph=graph))

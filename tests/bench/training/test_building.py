@@ -3,13 +3,13 @@ import torch
 from bench.training.acceleration import Acceleration
 from bench.training.building import build_method
 from tests.bench.conftest import tiny_config
-from tests.conftest import make_data
+from tests.toy import image_data
 
 CPU = torch.device("cpu")
 
 
 def test_initial_parameters_are_a_function_of_the_seed_alone():
-    config, data = tiny_config("ebm-generalized"), make_data()
+    config, data = tiny_config("ebm-generalized"), image_data()
     torch.manual_seed(7)
     state = torch.get_rng_state()
     one, same, other = (build_method(config, data, CPU, seed).state_dict() for seed in (0, 0, 1))
@@ -19,7 +19,7 @@ def test_initial_parameters_are_a_function_of_the_seed_alone():
 
 
 def test_a_method_is_for_the_datas_modalities_and_as_fast_as_asked():
-    data = make_data(m=2)
+    data = image_data(m=2)
     method = build_method(tiny_config("mopoe"), data, CPU, 0)
     assert tuple(method.modalities.values()) == data.modalities
     assert not method.mixed_precision

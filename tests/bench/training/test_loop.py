@@ -18,7 +18,8 @@ from bench.training.loop import Diverged, Interrupted, epoch_order, train
 from methods import METHODS as ALL
 from methods.base import Method
 from methods.priors.factorised import LaplacePrior, LaplacePriorConfig
-from tests.conftest import make_data, make_method, modalities
+from tests.conftest import make_method
+from tests.toy import image_data, image_modalities
 
 METHODS = ["mmvae", "ebm-generalized"]
 PRIOR = {"start": 0.4, "warmup": 0.2}
@@ -30,7 +31,7 @@ def make(name, seed=0):
 
 
 def run(method, path, seed=0, **options):
-    return train(method, make_data().train, TRAINER, seed, path, **options)
+    return train(method, image_data().train, TRAINER, seed, path, **options)
 
 
 def after(steps):
@@ -52,7 +53,7 @@ class Stub(Method):
     """One parameter, and a loss by the step."""
 
     def __init__(self, losses):
-        super().__init__(None, modalities(1))
+        super().__init__(None, image_modalities(1))
         self.prior = LaplacePrior(LaplacePriorConfig(), 1)
         self.weight = nn.Parameter(torch.ones(1))
         self.losses = iter(losses)
@@ -69,7 +70,7 @@ class Stub(Method):
 def stub_run(losses, path, epochs=2, **options):
     """Three steps an epoch."""
     config = TrainerConfig(epochs=epochs, batch_size=32, lr=1e-9)
-    return train(Stub(losses), make_data(m=1).train, config, 0, path, **options)
+    return train(Stub(losses), image_data(m=1).train, config, 0, path, **options)
 
 
 # Stopping and resuming
@@ -167,7 +168,7 @@ def test_every_method_sees_the_same_batches(tmp_path, monkeypatch):
 
 
 def test_an_incomplete_batch_is_dropped_and_too_large_a_one_refused(tmp_path):
-    split = make_data(train=40).train
+    split = image_data(train=40).train
     config = TrainerConfig(epochs=1, batch_size=16)
     assert train(make("mmvae"), split, config, 0, tmp_path / "a").step == 2
     with pytest.raises(ValueError, match="batch_size=41: the training split has only 40 tuples"):

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from bench.datasets import cache
-from bench.datasets.polymnist import recipe
-from bench.datasets.polymnist import POLYMNIST
+from bench.datasets.polymnist import POLYMNIST, recipe
 from bench.errors import DataMissing
 from tests.bench.datasets.conftest import write_ingredients
 
@@ -93,7 +92,7 @@ def test_rebuilt_from_files(place: str, zipped: bool, data_root: Path, monkeypat
     write_ingredients(data_root, monkeypatch, place=place, zipped=zipped)
     dataset = POLYMNIST.load("rebuilt", data_root)
     assert (len(dataset.train), len(dataset.test)) == (12, 10)
-    assert dataset.test.labels.tolist() == list(range(10))
+    assert dataset.test.labels["digit"].tolist() == list(range(10))
     for position, x in enumerate(dataset.train.items.values()):
         assert set(x[:, 0].flatten().tolist()) == {10 * position, 255 - 10 * position}
 
@@ -142,7 +141,7 @@ def test_damaged_gzip_is_refused(
     write_ingredients(data_root, monkeypatch, place="mnist", zipped=True)
     path = data_root / "mnist" / "train-images-idx3-ubyte.gz"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DataMissing, match=r"ubyte\.gz cannot be read"):
+    with pytest.raises(DataMissing, match=r"ubyte\.gz is no readable MNIST file"):
         POLYMNIST.load("rebuilt", data_root)
 
 
@@ -158,3 +157,19 @@ def test_photographs_must_be_five_readable_and_large_enough(data_root: Path, mon
     photo.unlink()
     with pytest.raises(DataMissing, match="holds 4 images; PolyMNIST needs exactly five"):
         POLYMNIST.load("rebuilt", data_root)
+
+
+def test_a_folder_of_a_files_name_does_not_hide_the_packed_file(
+    data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ingredients(data_root, monkeypatch, place="mnist", zipped=True)
+    (data_root / "mnist" / "train-images-idx3-ubyte").mkdir()
+    assert len(POLYMNIST.load("rebuilt", data_root).train) == 12
+
+
+def test_a_background_of_16_bit_greys_keeps_its_greys(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_ingredients(data_root, monkeypatch, place="mnist", zipped=True)
+    grey = np.full((40, 40), 100 * 257, np.uint16)
+    Image.fromarray(grey).save(data_root / "polymnist_backgrounds" / "1.png")
+    dataset = POLYMNIST.load("rebuilt", data_root)
+    assert set(dataset.train.items["m0"].flatten().tolist()) == {100, 155}

@@ -1,0 +1,142 @@
+"""Preset files: `<preset>.yaml` in the folder of a dataset's presets, read and checked.
+
+A preset has sections:
+
+- `trainer`, `evaluation`: settings for all methods.
+- `evaluators`, `priors`: settings of each evaluator, and of the fit of each prior to trained models.
+- `trained_priors`: settings of each prior that is trained with a model, wherever that prior is chosen.
+- `modalities`: likelihood, scale and weight of each modality, or of all of them under `"*"`.
+- `methods`: for each method, keys of its `Config`, and a `trainer` section for what differs from the preset's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import yaml
+
+from bench.config.schema import NAME, as_plain
+from bench.config.values import field_defaults, field_types, read_yaml, shown
+from bench.errors import UsageError, unknown
+from evaluators import EVALUATORS
+from methods import METHODS, PRIORS, method_class
+
+ORDER = ("smoke", "quick", "overnight", "paper")  # of their cost; others come after them
+
+
+@dataclass(frozen=True, eq=False)
+class Preset:
+    """The sections of one file, as plain values; `where` is the file, for messages."""
+
+    name: str
+    where: str
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    evaluators: Mapping[str, Any] = field(default_factory=dict)
+    priors: Mapping[str, Any] = field(default_factory=dict)
+    trained_priors: Mapping[str, Any] = field(default_factory=dict)
+    modalities: Mapping[str, Any] = field(default_factory=dict)
+    methods: Mapping[str, Any] = field(default_factory=dict)
+
+    def method(self, name: str) -> dict[str, Any]:
+        """The method's entry, or that of the method that its class is `like`, as far as its Config has the keys.
+
+        Raises UsageError where there is neither.
+        """
+        found, seen = name, [name]
+        while found not in self.methods:
+            like = method_class(found).like
+            if like is None or like in seen or like not in METHODS:
+                raise UsageError(self._missing_entry(name))
+            found = like
+            seen.append(found)
+        entry = dict(self.methods[found])
+        if found == name:
+            return entry
+        known = ("trainer", *field_types(method_class(name).Config))
+        return {key: value for key, value in entry.items() if key in known}
+
+    def _missing_entry(self, name: str) -> str:
+        like, defaults = method_class(name).like, as_plain(field_defaults(method_class(name).Config))
+        lines = yaml.safe_dump({name: defaults}, default_flow_style=True, sort_keys=False, width=10**6).strip()[1:-1]
+        cause = f"its class is like {like!r}, which has none either" if like else "its class is `like` no other"
+        return (
+            f"{self.where}: the method {name!r} has no entry, and {cause}. Add to the file, under `methods:`, with the "
+            f"numbers that you mean:\n  {lines}\nor name in its class a method whose entries suit it, such as "
+            'like = "mmvae"'
+        )
+
+
+def presets_folder(dataset: str) -> Traversable:
+    """Where the presets of this project's own datasets are."""
+    return resources.files("bench.config") / "presets" / dataset
+
+
+def preset_names(folder: Traversable) -> list[str]:
+    """The presets in a folder, the cheapest first."""
+    names = [path.name.removesuffix(".yaml") for path in _files(folder) if path.name.endswith(".yaml")]
+    return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+
+
+def _files(folder: Traversable) -> list[Traversable]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def load_preset(dataset: str, preset: str, folder: Traversable | None = None) -> Preset:
+    """The preset of that name for a dataset.
+
+    Args:
+        folder: of the dataset's presets; None where the dataset is the project's own.
+
+    Raises:
+        UsageError: there is none, its file cannot be read, or it has an unknown section, method, evaluator or prior.
+    """
+    if not NAME.fullmatch(dataset):
+        raise UsageError(f"{shown(dataset)} is no name of a dataset")
+    folder = folder or presets_folder(dataset)
+    file = folder / f"{preset}.yaml"
+    if not NAME.fullmatch(preset) or not file.is_file():
+        if names := preset_names(folder):
+            raise UsageError(unknown("preset", preset, names))
+        raise UsageError(f"the dataset {dataset!r} has no presets: there is no PRESET.yaml in {folder}")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: cannot be read ({error})") from None
+    return _parse(text, preset, str(file))
+
+
+@lru_cache(maxsize=32)
+def _parse(text: str, name: str, where: str) -> Preset:
+    tree = _mapping(read_yaml(text, where), where)
+    sections = [f.name for f in fields(Preset) if f.name not in ("name", "where")]
+    for key in tree:
+        if key not in sections:
+            raise UsageError(f"{where}: {unknown('section', key, sections)}")
+    tree = {key: _mapping(value, f"{where}: {key}") for key, value in tree.items()}
+    registries: dict[str, Mapping[str, str]] = {
+        "methods": METHODS,
+        "evaluators": EVALUATORS,
+        "priors": PRIORS,
+        "trained_priors": PRIORS,
+    }
+    for section, registry in registries.items():
+        for key, value in tree.get(section, {}).items():
+            if key not in registry:
+                raise UsageError(f"{where}: {unknown(section.removesuffix('s').replace('_', ' '), key, registry)}")
+            tree[section][key] = _mapping(value, f"{where}: {section}: {key}")
+    return Preset(name, where, **tree)
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    """A copy; nothing at all is an empty mapping."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where}: expected keys and values, got {shown(value)}")
+    return dict(value)

@@ -1,0 +1,119 @@
+"""Figures without pyplot: no window system, no state that others share, and no backend but the one that writes PNGs.
+
+matplotlib reads MPLBACKEND when it is imported, and may refuse it: notebooks set it for all their children, and name a
+module that is not installed everywhere. So it is out of sight meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.runs.store import write_atomic
+
+
+@contextmanager
+def _without_backend() -> Iterator[None]:
+    named = os.environ.pop("MPLBACKEND", None)
+    first = "matplotlib" not in sys.modules
+    try:
+        yield
+    finally:
+        if named is not None:
+            os.environ["MPLBACKEND"] = named
+            if first:
+                # For pyplot, if the notebook that we are in imports it later. A name that is unknown is its affair.
+                with suppress(ValueError):
+                    mpl.rcParams["backend"] = named
+
+
+with _without_backend():
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "fontsize": "small"}  # of a legend
+STYLE: dict[str, Any] = {
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.edgecolor": "0.8",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "0.85",
+    "legend.frameon": False,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Our look, whatever the user's matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        parameters: Any = mpl.rcParams
+        parameters.update(STYLE)
+        yield
+
+
+def panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, Any]:
+    """A figure and its axes, [rows, columns]; `size` is the width and height of all, in inches."""
+    figure = Figure(figsize=size)
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def panel(size: tuple[float, float]) -> tuple[Figure, Any]:
+    """A figure with one pair of axes."""
+    figure, axes = panels(1, 1, size)
+    return figure, axes[0][0]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As PNG. Raises OSError when the file cannot be written."""
+    write_atomic(path, partial(figure.savefig, format="png", dpi=130, bbox_inches="tight"))
+
+
+def palette(names: Sequence[str]) -> dict[str, Any]:
+    """A colour for each of the names."""
+    names = list(dict.fromkeys(names))
+    few = len(names) <= 10
+    colours = mpl.colormaps["tab10" if few else "turbo"]
+    return {name: colours(k) if few else colours(k / len(names)) for k, name in enumerate(names)}
+
+
+def literal(text: str) -> str:
+    """The text as it is: a dollar sign would start a formula, which may have errors."""
+    return text.replace("$", "\\$")
+
+
+def labels_of(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """Method names, with the configuration's hash where one method occurs with several."""
+    hashes: dict[str, set[str]] = {}
+    for row in rows:
+        hashes.setdefault(row["method"], set()).add(row["config_hash"])
+    return [
+        f"{row['method']} {row['config_hash']}" if len(hashes[row["method"]]) > 1 else row["method"] for row in rows
+    ]
+
+
+def by_label(rows: Sequence[Mapping[Any, Any]]) -> dict[str, list[Mapping[Any, Any]]]:
+    """The rows of each label, in order."""
+    groups: dict[str, list[Mapping[Any, Any]]] = {}
+    for label, row in zip(labels_of(rows), rows, strict=True):
+        groups.setdefault(label, []).append(row)
+    return groups
+
+
+def mean_curve(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[list[float], list[float]]:
+    """The mean of several curves (x, y) at every x that any of them has; NaN counts as none."""
+    at: dict[float, list[float]] = {}
+    for xs, ys in curves:
+        for x, y in zip(xs, ys):
+            if not math.isnan(y):
+                at.setdefault(x, []).append(y)
+    return sorted(at), [sum(at[x]) / len(at[x]) for x in sorted(at)]

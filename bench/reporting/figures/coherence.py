@@ -1,0 +1,117 @@
+"""Joint and cross coherence of the methods."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.reporting.figures.canvas import BESIDE, by_label, labels_of, literal, mean_curve, palette, panel, panels
+from bench.reporting.measures import measure
+from bench.runs.reading import is_number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SUBSETS = re.compile(r"cross_coherence_(\d{1,3})")
+COLUMNS = 8  # heat maps side by side
+
+Rows = Sequence[Mapping[Any, Any]]
+
+
+def coherence_figure(table: Rows, title: str) -> Figure | None:
+    """Joint against cross coherence with intervals: filled, measured here; hollow, as published.
+
+    A bar goes from p0 to samples whose z is encoded from held-out tuples.
+    """
+    rows = [row for row in table if not math.isnan(row["joint_coherence"] + row["cross_coherence"])]
+    if not rows:
+        return None
+    figure, axes = panel((8, 6))
+    labels = labels_of(rows)
+    colours = palette(labels)
+    for label, row in zip(labels, rows, strict=True):
+        x, y, colour = row["cross_coherence"], row["joint_coherence"], colours[label]
+        axes.vlines(x, row["joint_coherence_base"], row["joint_coherence_aggregate"], colour, lw=6, alpha=0.2)
+        one = " (one model)" if row["seeds"] == 1 else ""
+        xerr, yerr = errors([row], "cross_coherence"), errors([row], "joint_coherence")
+        axes.errorbar(x, y, xerr=xerr, yerr=yerr, fmt="o", color=colour, capsize=3, label=f"{label}{one}")
+        axes.plot(row["published_cross"], row["published_joint"], "o", mfc="none", mec=colour, ms=9, mew=1.5)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="cross coherence", ylabel="joint coherence", title=title)
+    for source in dict.fromkeys(row["published_source"] for row in rows if row["published_source"]):
+        axes.plot([], [], "o", mfc="none", mec="grey", ms=9, label=f"as published ({source})")
+    axes.vlines([], [], [], "grey", lw=6, alpha=0.2, label="p0 … z encoded from held-out tuples")
+    axes.legend(**BESIDE)
+    return figure
+
+
+def errors(rows: Rows, metric: str) -> list[list[float]]:
+    """Lengths of the error bars, below and above; none where there is no interval."""
+    ends = [(row[metric] - row[f"{metric}_low"], row[f"{metric}_high"] - row[metric]) for row in rows]
+    return [[max(0.0, end[k]) if not math.isnan(end[k]) else 0.0 for end in ends] for k in (0, 1)]
+
+
+def matrix_figure(runs: Rows, title: str) -> Figure | None:
+    """One heat map per method: accuracy from source (row) to target (column), mean over seeds."""
+    groups = by_label([run for run in runs if _is_matrix(run["matrix"], run["modalities"])])
+    if not groups:
+        return None
+    columns = min(COLUMNS, len(groups))
+    rows = -(-len(groups) // columns)
+    figure, grid = panels(rows, columns, (3.4 * columns, 3.6 * rows))
+    for axis, (label, group) in zip(grid.flat, groups.items()):
+        names = group[0]["modalities"]
+        _heat_map(axis, np.array([run["matrix"] for run in group if run["modalities"] == names]).mean(0), names)
+        axis.set(title=label, xlabel="target", ylabel="source")
+    for axis in list(grid.flat)[len(groups) :]:
+        axis.set_axis_off()
+    figure.suptitle(f"Cross coherence: {title}", y=1.03)
+    figure.tight_layout()
+    return figure
+
+
+def _heat_map(axis: Any, mean: Any, names: Sequence[str]) -> None:
+    axis.imshow(mean, vmin=0, vmax=1, cmap="viridis")
+    for source, target in np.ndindex(*mean.shape):
+        value = mean[source, target]
+        # Dark on the bright end of the colours.
+        colour = "black" if value > 0.6 else "white"
+        axis.text(target, source, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=9)
+    shown = [literal(name) for name in names]
+    axis.set_xticks(range(len(names)), shown)
+    axis.set_yticks(range(len(names)), shown)
+    axis.grid(visible=False)
+
+
+def _is_matrix(matrix: Any, names: Any) -> bool:
+    if not isinstance(matrix, list) or not isinstance(names, list) or not 0 < len(names) <= 100:
+        return False
+    if not all(isinstance(name, str) for name in names) or len(matrix) != len(names):
+        return False
+    return all(isinstance(row, list) and len(row) == len(names) and all(map(is_number, row)) for row in matrix)
+
+
+def subset_figure(runs: Rows, title: str) -> Figure | None:
+    """Cross coherence by the number of given modalities, mean over seeds: what is gained by seeing more."""
+    curves = {label: [_by_number(run) for run in group] for label, group in by_label(runs).items()}
+    curves = {label: [c for c in group if c] for label, group in curves.items()}
+    if not any(len(curve) > 1 for group in curves.values() for curve in group):
+        return None
+    figure, axes = panel((7, 5))
+    # Markers differ as well: mixtures lie on one another.
+    for marker, (label, colour) in zip("osD^vPX*<>" * len(curves), palette(list(curves)).items()):
+        if curves[label]:
+            x, y = mean_curve([(list(curve), list(curve.values())) for curve in curves[label]])
+            axes.plot(x, y, marker=marker, color=colour, label=label)
+    axes.set(ylim=(0, 1), xlabel="given modalities", ylabel="cross coherence", title=title)
+    axes.set_xticks(sorted({k for group in curves.values() for curve in group for k in curve}))
+    axes.legend(**BESIDE)
+    return figure
+
+
+def _by_number(run: Mapping[Any, Any]) -> dict[int, float]:
+    names = {found.name: SUBSETS.fullmatch(found.name) for found in run["measures"]}
+    return {int(match[1]): measure(run, name).value for name, match in names.items() if match}

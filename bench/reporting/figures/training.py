@@ -1,0 +1,77 @@
+"""Training: what history.csv has of every run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.reporting.figures.canvas import BESIDE, by_label, mean_curve, palette, panels
+from bench.runs.history import History, read_history
+from bench.runs.reading import Unreadable
+from bench.runs.records import shown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+log = logging.getLogger("bench")
+
+OBJECTIVE = "elbo"  # each method's own bound: there is no axis that two of them share
+SHARED = ("kl", "energy_posterior", "energy_prior")
+COLUMNS = 4
+
+Curves = Mapping[str, tuple[list[float], list[float]]]
+
+
+def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | None:
+    """Per epoch, mean over seeds: each method's ELBO in a panel of its own, then KL and energies together."""
+    histories = {label: _histories(group) for label, group in by_label(runs).items()}
+    elbo = _curves(histories, OBJECTIVE)
+    shared = {term: curves for term in SHARED if (curves := _curves(histories, term))}
+    count = len(elbo) + len(shared)
+    if not count:
+        return None
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
+    figure, grid = panels(rows, columns, (4.2 * columns, 3.4 * rows))
+    axes, colours = iter(grid.flat), palette(list(histories))
+    for (label, curve), axis in zip(elbo.items(), axes):
+        axis.plot(*curve, color=colours[label])
+        axis.set(title=f"{label}: ELBO", xlabel="epoch", ylabel="nats")
+        _zoom(axis, curve[1])
+    for (term, curves), axis in zip(shared.items(), axes):
+        for label, curve in curves.items():
+            axis.plot(*curve, color=colours[label], label=label)
+        axis.set(title=term.replace("_", " "), xlabel="epoch", ylabel="nats")
+        axis.legend(fontsize="x-small") if len(curves) <= COLUMNS else axis.legend(**BESIDE)
+    for axis in axes:
+        axis.set_axis_off()
+    figure.suptitle(f"Training: {title}. Every method has its own objective: ELBOs do not compare", y=1.03)
+    figure.tight_layout()
+    return figure
+
+
+def _histories(runs: Sequence[Mapping[Any, Any]]) -> list[History]:
+    found = []
+    for run in runs:
+        if run["history"] is None:
+            continue
+        try:
+            found.append(read_history(run["history"]))
+        except Unreadable as error:
+            log.warning("%s %s: its curve is left out", shown(run["history"]), error)
+    return found
+
+
+def _curves(histories: Mapping[str, Sequence[History]], term: str) -> Curves:
+    curves = {
+        label: mean_curve([(history.epochs, history.terms[term]) for history in group if term in history.terms])
+        for label, group in histories.items()
+    }
+    return {label: curve for label, curve in curves.items() if curve[0]}
+
+
+def _zoom(axis: Any, values: Sequence[float]) -> None:
+    """The first epoch's value dwarfs everything after it."""
+    lowest = sorted(values)[len(values) // 10]
+    axis.set_ylim(lowest - 20, max(values) + 20)

@@ -1,0 +1,185 @@
+"""The leaderboard for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.reporting.changes import settings_of
+from bench.reporting.measures import absent_lines, further_lines
+from bench.reporting.rows import COLLAPSED, OWN
+
+SECTION = ["dataset", "source", "preset", "data_fingerprint", "evaluation"]
+ONE_MODEL = (
+    "One model each, sorted by name. Their intervals are binomial: each speaks of that one trained model. Another seed "
+    "may move a value by far more, so nothing is ranked here."
+)
+REFERENCE = "reference: z encoded from held-out tuples"
+
+Row = Mapping[Any, Any]
+
+
+def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> str:
+    """One section per dataset, source, preset, data and evaluation, then what failed and why."""
+    lines = ["# Leaderboard", ""]
+    sections = _grouped(table.to_dict("records"))
+    of_section = _grouped(runs.to_dict("records"))
+    titles = [_title(rows[0]) for rows in sections.values()]
+    for (key, rows), title in zip(sections.items(), titles, strict=True):
+        evaluation = f", {rows[0]['evaluation']}" if titles.count(title) > 1 else ""
+        own = [row for row in rows if row["prior"] == OWN]
+        lines += [
+            f"## {title}{evaluation}",
+            "",
+            f"{_classifiers(own or rows)}Data {rows[0]['data_fingerprint']}. {_join('; ', own or rows, 'protocol')}.",
+            "",
+            *_leaderboard_lines(own),
+            *_prior_lines(rows),
+            *further_lines(of_section[key]),
+            *absent_lines(of_section[key]),
+        ]
+    return "\n".join([*lines, *_failed_lines(failed.to_dict("records"))])
+
+
+def _grouped(rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]:
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in SECTION), []).append(row)
+    return groups
+
+
+def _title(row: Row) -> str:
+    return f"{row['dataset']}, {row['source']} data, preset {row['preset']}"
+
+
+def _join(separator: str, rows: Sequence[Row], key: str) -> str:
+    return separator.join(dict.fromkeys(str(row[key]) for row in rows))
+
+
+def _classifiers(rows: Sequence[Row]) -> str:
+    known = [row["classifier_accuracy"] for row in rows if not math.isnan(row["classifier_accuracy"])]
+    return f"Classifier accuracy on real test items: {sum(known) / len(known):.4f}. " if known else ""
+
+
+def _leaderboard_lines(rows: Sequence[Row]) -> list[str]:
+    """Rows of several seeds, best first; then those of one."""
+    several, one = [row for row in rows if row["seeds"] > 1], [row for row in rows if row["seeds"] == 1]
+    lines = [*_table(several), *([ONE_MODEL, "", *_table(one)] if one else [])]
+    if any(row["collapsed_seeds"] for row in rows):
+        lines += [
+            f"COLLAPSED: the entropy of the joint samples' labels is below {COLLAPSED:.0%} of that of even labels. "
+            "Such a model draws few of the classes, and its joint coherence says little.",
+            "",
+        ]
+    return lines
+
+
+def _table(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    swept = any(row["settings"] for row in rows)
+    sources = [name for name in dict.fromkeys(row["published_source"] for row in rows) if name]
+    printed = f" ({', '.join(sources)})" if sources else ""
+    headings = [
+        *["method", "prior", "seeds", "joint coherence", "entropy of its labels", "from p0", REFERENCE],
+        *["cross coherence", f"published joint{printed}", f"published cross{printed}", "verdict"],
+        *["training s", "samples/s", "config", *["settings"] * swept],
+    ]
+    lines = [_line(headings), "|---" * len(headings) + "|"]
+    return [*lines, *(_line([*_cells(row), *[row["settings"]] * swept]) for row in rows), ""]
+
+
+def _line(cells: Sequence[str]) -> str:
+    # A bar in a cell would break the table.
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _cells(row: Row) -> list[str]:
+    joint, cross = row["joint_verdict"], row["cross_verdict"]
+    return [
+        row["method"],
+        row["trained_prior"],
+        f"{row['seeds']}" + (f" (+{row['failed_seeds']} failed)" if row["failed_seeds"] else ""),
+        _interval(row, "joint_coherence"),
+        _entropy(row),
+        _number(row["joint_coherence_base"]),
+        _number(row["joint_coherence_aggregate"]),
+        _interval(row, "cross_coherence"),
+        _printed(row, "joint"),
+        _printed(row, "cross"),
+        joint if joint == cross else f"joint {joint}, cross {cross}",
+        f"{row['train_seconds']:.0f}",
+        f"{row['samples_per_second']:.0f}",
+        row["config_hash"],
+    ]
+
+
+def _number(value: float) -> str:
+    return "absent" if math.isnan(value) else f"{value:.3f}"
+
+
+def _interval(row: Row, metric: str) -> str:
+    low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+    return _number(row[metric]) + ("" if math.isnan(low) or math.isnan(high) else f" [{low:.3f}, {high:.3f}]")
+
+
+def _entropy(row: Row) -> str:
+    value, even = row["joint_entropy"], row["joint_entropy_even"]
+    if math.isnan(value):
+        return ""
+    of = "" if math.isnan(even) else f" of {even:.2f}"
+    collapsed = row["collapsed_seeds"]
+    seeds = "" if row["seeds"] == 1 else f" in {collapsed} of {row['seeds']}"
+    return f"{value:.2f}{of}" + (f", COLLAPSED{seeds}" if collapsed else "")
+
+
+def _printed(row: Row, name: str) -> str:
+    value, difference = row[f"published_{name}"], row[f"{name}_difference"]
+    if math.isnan(value):
+        return ""
+    return f"{value:.3f}" + ("" if math.isnan(difference) else f" ({difference:+.3f})")
+
+
+def _prior_lines(rows: Sequence[Row]) -> list[str]:
+    """The table method × prior, where there are other priors than the methods' own."""
+    priors = list(dict.fromkeys(row["prior"] for row in rows))
+    if priors in ([OWN], []):
+        return []
+    headings = ["method", "config", "seeds", "p0", *priors, REFERENCE]
+    lines = [
+        "Joint coherence by prior of the shared latent, with the share of the gap between p0 and the reference that it "
+        "closes and the entropy of its labels. Fitted priors are fitted to the aggregate posterior of the training "
+        "split; the reference is no bound.",
+        "",
+        _line(headings),
+        "|---" * len(headings) + "|",
+    ]
+    by_model: dict[tuple[str, str], dict[str, list[Row]]] = {}
+    for row in rows:
+        by_model.setdefault((row["method"], row["config_hash"]), {}).setdefault(row["prior"], []).append(row)
+    for (method, config), by_prior in by_model.items():
+        base = next(iter(by_prior.values()))[0]
+        floor, reference = (_number(base[f"joint_coherence_{name}"]) for name in ("base", "aggregate"))
+        cells = ["; ".join(_closed(row) for row in by_prior.get(prior, [])) for prior in priors]
+        lines.append(_line([method, config, str(base["seeds"]), floor, *cells, reference]))
+    return [*lines, ""]
+
+
+def _closed(row: Row) -> str:
+    share, entropy = row["gap_closed"], _entropy(row)
+    remarks = [*([] if math.isnan(share) else [f"{share:+.0%}"]), *([f"entropy {entropy}"] if entropy else [])]
+    return _number(row["joint_coherence"]) + (f" ({'; '.join(remarks)})" if remarks else "")
+
+
+def _failed_lines(failed: Sequence[Row]) -> list[str]:
+    if not failed:
+        return []
+    headings = ["method", "dataset", "preset", "seed", "cause", "settings"]
+    lines = ["## Failed", "", _line(headings), "|---" * len(headings) + "|"]
+    for row in failed:
+        cells = [row["method"], f"{row['dataset']} ({row['source']})", row["preset"], f"{row['seed']}"]
+        lines.append(_line([*cells, f"{row['kind']}: {row['message']}", settings_of(row["config"])]))
+    return [*lines, ""]

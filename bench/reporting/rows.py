@@ -1,0 +1,201 @@
+"""Records -> rows: one per run, evaluation and prior, as data frames for tables and figures."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from bench.runs.contents import Evaluation, MeasureSet, PriorSet, StoredMeasure
+from bench.runs.reading import is_number, shortened
+from bench.runs.records import Record, read_records
+
+OWN = "own"  # the prior that a method was trained with
+METRICS = {"joint": "joint_coherence", "cross": "cross_coherence"}  # evaluator -> its measure in the leaderboard
+ENDS = {"": "value", "_low": "low", "_high": "high"}
+# What tables and figures show of a measure's details: the rest, of thousands of runs, would fill the memory.
+DETAILS = ("entropy", "entropy_uniform", "matrix", "modalities")
+CHAIN_DETAILS = ("steps", "steps_trained", "joint_coherence", "energy")
+COLLAPSED = 0.5  # share of the entropy of even labels below which a model draws few of the classes
+
+
+class Found(NamedTuple):
+    """A measure of a run, and what it was measured by; without a measure the reason is in `absent`, and `name` may be
+    the evaluator's."""
+
+    evaluator: str
+    settings: str
+    name: str
+    measure: StoredMeasure | None
+    absent: str = ""
+
+
+def read_runs(out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Trained runs with their measures, and failed runs. What cannot be read is named in a warning and left out."""
+    finished: list[dict[str, Any]] = []
+    failed = []
+    for record in read_records(out):
+        if record.training is not None and (record.measures or record.priors):
+            finished += rows_of(record)
+        if record.state["state"] == "failed":
+            error = record.state.get("error", {"kind": "error", "message": "status.json does not say why"})
+            failed.append(describe(record) | {key: shortened(error[key]) for key in ("kind", "message")})
+    return pd.DataFrame(finished), pd.DataFrame(failed)
+
+
+def describe(record: Record) -> dict[str, Any]:
+    """What a run's rows share. The record has an identity."""
+    config, origin = record.config, record.provenance
+    assert origin is not None
+    return {
+        "path": record.path,
+        "history": record.history,
+        "method": origin.method,
+        "prior": OWN,
+        "prior_settings": "",
+        "trained_prior": trained_prior(config),
+        "dataset": origin.dataset,
+        "source": origin.source,
+        "preset": config["preset"],
+        "seed": origin.identity.seed,
+        "config_hash": origin.identity.hash,
+        "data_fingerprint": origin.identity.fingerprint[:16],
+        "classifier_accuracy": origin.classifier_accuracy,
+        "network": network(config),
+        "epochs": config["trainer"]["epochs"],
+        "config": config,
+        "device": origin.device,
+        "torch": origin.torch,
+        "revision": origin.revision,
+        "code": origin.code,
+    }
+
+
+def trained_prior(config: Mapping[str, Any]) -> str:
+    """The name of the prior that is part of the model's configuration."""
+    prior = config["model"].get("prior")
+    name = prior.get("name", "") if isinstance(prior, dict) else prior or ""
+    return shortened(str(name), 40)
+
+
+def network(config: Mapping[str, Any]) -> str:
+    """The networks' name, or one for each kind of modality where they differ: "image=conv text=patch"."""
+    choice = config["model"].get("network", "")
+    names = choice if isinstance(choice, dict) else {"": choice}
+    if len({str(value) for value in names.values()}) == 1:
+        return shortened(str(next(iter(names.values()))), 40)
+    return shortened(" ".join(f"{kind}={value}" for kind, value in names.items()), 80)
+
+
+def rows_of(record: Record) -> Iterator[dict[str, Any]]:
+    """A trained run's rows: for each evaluation its own prior's, and one for each fitted prior."""
+    shared = describe(record) | _training(record)
+    evaluations = sorted({part.evaluation for part in record.measures} | {part.evaluation for part in record.priors})
+    for evaluation in evaluations:
+        sets = [part for part in record.measures if part.evaluation == evaluation]
+        rows = [shared | row for row in _own_rows(evaluation, sets, record)]
+        yield from rows
+        for prior in record.priors:
+            if prior.evaluation == evaluation:
+                yield _prior_row(rows[0] if rows else shared | _row(evaluation, {}), prior)
+
+
+def _training(record: Record) -> dict[str, Any]:
+    training = record.training
+    assert training is not None
+    names = {"train_seconds": training.seconds, "samples_per_second": training.samples_per_second}
+    return names | {"parameters": training.parameters, "wall_seconds": training.seconds}
+
+
+def _own_rows(evaluation: Evaluation, sets: list[MeasureSet], record: Record) -> Iterator[dict[str, Any]]:
+    """One row; more where an evaluator of the leaderboard's measures was asked with several settings."""
+    leading: list[list[MeasureSet | None]] = [[part for part in sets if part.evaluator == name] for name in METRICS]
+    further = [part for part in sets if part.evaluator not in METRICS]
+    assert record.training is not None
+    for chosen in itertools.product(*(parts or [None] for parts in leading)):
+        parts = [part for part in chosen if part is not None]
+        row = _row(evaluation, {part.evaluator: part for part in parts})
+        row["measures"] = [found for part in (*parts, *further) for found in _found(part)]
+        row["wall_seconds"] = record.training.seconds + sum(part.seconds for part in (*parts, *further))
+        if parts or further:
+            yield row
+        further = []  # once, or they would count twice
+
+
+def _row(evaluation: Evaluation, parts: Mapping[str, MeasureSet]) -> dict[str, Any]:
+    """What the evaluators of the leaderboard's measures found."""
+    measures = {name: measure for part in parts.values() for name, measure in part.measures.items()}
+    row: dict[str, Any] = {"measures": [], "matrix": None, "modalities": None}
+    row["evaluation"] = " ".join(
+        [f"samples={evaluation.samples} batch_size={evaluation.batch_size}"]
+        + [f"{name}={part.settings}" for name, part in parts.items() if part.settings != "{}"]
+    )
+    row["protocols"] = {name: _protocol(name, measures.get(metric)) for name, metric in METRICS.items()}
+    row["protocol"] = ", ".join(row["protocols"].values())
+    for metric in METRICS.values():
+        row |= _interval(metric, measures.get(metric))
+    for name in ("joint_coherence_base", "joint_coherence_aggregate"):
+        row[name] = measures[name].value if name in measures else None
+    row |= _entropy(measures.get(METRICS["joint"]))
+    if cross := measures.get(METRICS["cross"]):
+        row |= {"matrix": cross.details.get("matrix"), "modalities": cross.details.get("modalities")}
+    return row
+
+
+def _protocol(name: str, measure: StoredMeasure | None) -> str:
+    return f"{name} {measure.protocol} n={measure.n}" if measure else f"{name} absent"
+
+
+def _interval(metric: str, measure: StoredMeasure | None) -> dict[str, float | None]:
+    return {f"{metric}{end}": getattr(measure, name) if measure else None for end, name in ENDS.items()}
+
+
+def _entropy(joint: StoredMeasure | None) -> dict[str, Any]:
+    """Entropy of the labels, and that of even ones: means over attributes; `collapsed` where one has too little."""
+    details = joint.details if joint else {}
+    mean, even = (details[key] if is_number(details.get(key)) else None for key in ("entropy", "entropy_uniform"))
+    pairs = [(mean, even), *_entropies(details.get("attributes"))]
+    return {
+        "joint_entropy": mean,
+        "joint_entropy_even": even,
+        "collapsed": any(low is not None and high is not None and low < COLLAPSED * high for low, high in pairs),
+    }
+
+
+def _entropies(attributes: Any) -> Iterator[tuple[float, float]]:
+    """Of each attribute of the labels, and what even labels would have."""
+    for part in attributes.values() if isinstance(attributes, dict) else ():
+        if isinstance(part, dict) and is_number(part.get("entropy")) and isinstance(part.get("histogram"), list):
+            yield part["entropy"], math.log(max(1, len(part["histogram"])))
+
+
+def _found(part: MeasureSet) -> Iterator[Found]:
+    for name, measure in part.measures.items():
+        yield Found(part.evaluator, part.settings, name, _slim(measure))
+    for name, reason in part.absent.items():
+        yield Found(part.evaluator, part.settings, name, None, reason)
+
+
+def _slim(measure: StoredMeasure) -> StoredMeasure:
+    keys = (*DETAILS, *CHAIN_DETAILS) if "steps" in measure.details else DETAILS
+    return replace(measure, details={key: measure.details[key] for key in keys if key in measure.details})
+
+
+def _prior_row(own: dict[str, Any], prior: PriorSet) -> dict[str, Any]:
+    """The run under a fitted prior: z comes from elsewhere, and all that does not depend on it stays the same."""
+    joint = prior.measures.get(METRICS["joint"])
+    row = {**own, **_interval(METRICS["joint"], joint), **_entropy(joint)}
+    row |= {"prior": prior.label, "prior_settings": json.dumps([prior.prior, prior.settings])}
+    row["protocol"] = ", ".join({**own["protocols"], "joint": _protocol("joint", joint)}.values())
+    for name in ("joint_coherence_base", "joint_coherence_aggregate"):
+        if row[name] is None and name in prior.measures:
+            row[name] = prior.measures[name].value
+    measures = [Found("", prior.settings, name, _slim(measure)) for name, measure in prior.measures.items()]
+    row["measures"] = measures + [Found("", prior.settings, name, None, why) for name, why in prior.absent.items()]
+    return row

@@ -1,0 +1,245 @@
+"""Whatever a file of the user's holds or is: its content, or a sentence that names it. Never a block."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench.datasets.files import read_bytes, read_image, read_tensor, refusing
+from bench.errors import DataMissing
+
+SHAPE, TYPES = (4, 3), (torch.uint8, torch.float32)
+READERS = {
+    "image": read_image,
+    "tensor": lambda path: read_tensor(path, SHAPE, TYPES),
+    "bytes": lambda path: read_bytes(path, "MNIST file", 100),
+}
+
+
+def refused(read: Callable[[Path], object], path: Path) -> str:
+    """The sentence, which names the file and is for one line of a terminal."""
+    with pytest.raises(DataMissing) as caught:
+        read(path)
+    sentence = str(caught.value)
+    assert str(path) in sentence
+    assert sentence.removeprefix(str(path)).isprintable()
+    return sentence.removeprefix(f"{path} ")
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda path: path.touch(), "is empty"),
+        (lambda path: path.mkdir(), "is a folder, where a file is expected"),
+        (os.mkfifo, "is no regular file, where a file is expected"),
+        (lambda path: path.symlink_to("/dev/zero"), "is no regular file"),
+        (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+        (lambda path: None, "No such file"),
+    ],
+)
+def test_what_is_no_file_with_content_is_refused_at_once(
+    make: Callable[[Path], object], sentence: str, read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    path = tmp_path / "a file"
+    make(path)
+    assert sentence in refused(read, path)
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_a_name_that_no_disk_takes_is_told(read: Callable[[Path], object], tmp_path: Path) -> None:
+    assert "File name too long" in refused(read, tmp_path / ("x" * 256))
+
+
+@pytest.mark.parametrize("read", [READERS["image"], READERS["tensor"]])
+def test_any_content_is_read_or_refused(read: Callable[[Path], object], tmp_path: Path) -> None:
+    """Broken copies of good files, some bytes of each changed, cut off or doubled."""
+    rng = np.random.default_rng(0)
+    image, path = io.BytesIO(), tmp_path / "file"
+    Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(image, "PNG")
+    tensor = io.BytesIO()
+    torch.save(torch.zeros(SHAPE), tensor)
+    for content in (image.getvalue(), tensor.getvalue(), pickle.dumps([1, "x"]), b"\x80\x02."):
+        for _ in range(40):
+            broken = bytearray(content)
+            for place in rng.integers(0, len(broken), rng.integers(1, 4)):
+                broken[place] = rng.integers(256)
+            path.write_bytes(broken[: rng.integers(1, 2 * len(broken))])
+            with suppress(DataMissing):
+                read(path)
+
+
+# images
+
+
+def save(path: Path, image: Image.Image, **options: object) -> Path:
+    image.save(path, **options)  # type: ignore[arg-type]
+    return path
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(read_image(path))
+
+
+def test_grey_of_16_bits_keeps_its_high_byte(tmp_path: Path) -> None:
+    grey = np.array([[0, 255, 256, 32767, 32768, 65279, 65280, 65535]], np.uint16)
+    path = save(tmp_path / "grey.png", Image.fromarray(grey))
+    assert pixels(path)[0].tolist() == [[v, v, v] for v in (0, 0, 1, 127, 128, 254, 255, 255)]
+
+
+def test_one_bit_grey_and_palette_become_colours(tmp_path: Path) -> None:
+    colours = Image.fromarray(np.array([[[200, 100, 50], [0, 0, 0]]], np.uint8))
+    assert pixels(save(tmp_path / "p.png", colours.convert("P"))).shape == (1, 2, 3)
+    exact = colours.quantize(2)
+    assert pixels(save(tmp_path / "exact.png", exact)).tolist() == [[[200, 100, 50], [0, 0, 0]]]
+    assert pixels(save(tmp_path / "l.png", Image.new("L", (1, 1), 77))).tolist() == [[[77, 77, 77]]]
+    assert pixels(save(tmp_path / "1.png", Image.new("1", (1, 1), 1))).tolist() == [[[255, 255, 255]]]
+
+
+def test_cmyk_is_converted(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", Image.new("CMYK", (8, 8), (255, 0, 0, 0)), quality=100)
+    assert np.abs(pixels(path).astype(int) - [0, 255, 255]).max() <= 2
+
+
+def test_an_opaque_alpha_channel_is_dropped_and_any_other_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    save(path, Image.new("RGBA", (2, 2), (1, 2, 3, 255)))
+    assert pixels(path).tolist() == [[[1, 2, 3]] * 2] * 2
+    save(path, Image.new("LA", (2, 2), (9, 255)))
+    assert pixels(path)[0, 0].tolist() == [9, 9, 9]
+    for image, options in (
+        (Image.new("RGBA", (2, 2), (1, 2, 3, 254)), {}),
+        (Image.new("LA", (2, 2), (9, 0)), {}),
+        (Image.new("P", (2, 2), 0), {"transparency": 0}),
+        (Image.new("RGB", (2, 2), "red"), {"transparency": (255, 0, 0)}),
+        (Image.fromarray(np.full((2, 2), 700, np.uint16)), {"transparency": 700}),
+    ):
+        assert "has transparent pixels" in refused(read_image, save(path, image, **options))
+
+
+@pytest.mark.parametrize("suffix", ["gif", "eps", "bmp", "tiff"])
+def test_other_formats_under_a_photographs_name_are_refused(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 4)).save(path, suffix)
+    assert "is no readable image" in refused(read_image, path)
+
+
+def png(*chunks: tuple[bytes, bytes]) -> bytes:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in (*chunks, (b"IEND", b"")))
+
+
+def header(width: int, height: int) -> tuple[bytes, bytes]:
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+
+
+def test_a_decompression_bomb_is_refused_unopened(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(header(50_000, 50_000), (b"IDAT", zlib.compress(bytes(10**6)))))
+    assert "exceeds limit" in refused(read_image, path)
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt"])
+def test_text_that_explodes_is_refused(kind: bytes, tmp_path: Path) -> None:
+    text = zlib.compress(bytes(10**8))
+    chunk = b"key\0\0" + text if kind == b"zTXt" else b"key\0\1\0\0\0" + text
+    path = tmp_path / "text.png"
+    path.write_bytes(png(header(2, 2), (kind, chunk), (b"IDAT", zlib.compress(bytes(14)))))
+    assert "Decompressed data too large" in refused(read_image, path)
+
+
+def test_size_is_checked_before_the_pixels_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(header(9000, 9000)))
+    assert refused(lambda file: read_image(file, (28, 28)), path) == "is 9000×9000, not 28×28"
+
+
+# bytes
+
+
+def test_bytes_are_read_up_to_the_limit_packed_or_not(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "a", tmp_path / "a.gz"
+    for path, write in ((plain, lambda content: content), (packed, gzip.compress)):
+        path.write_bytes(write(bytes(100)))
+        assert READERS["bytes"](path) == bytes(100)
+    plain.write_bytes(bytes(101))
+    assert "has 101 bytes; the largest MNIST file has 100" in refused(READERS["bytes"], plain)
+    packed.write_bytes(gzip.compress(bytes(10**7), 9)[:90])
+    assert "unpacks to more than 100 bytes" in refused(lambda file: read_bytes(file, "MNIST file", 100), packed)
+
+
+# tensors
+
+
+def test_a_tensor_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    for tensor in (torch.rand(SHAPE), torch.rand(SHAPE[::-1]).T, torch.rand(SHAPE, requires_grad=True)):
+        torch.save(tensor, path)
+        read = read_tensor(path, SHAPE, TYPES)
+        assert torch.equal(read, tensor)
+        assert read.is_contiguous()
+        read.numpy()
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ([torch.zeros(SHAPE)], "holds a list, not a tensor"),
+        (torch.zeros(2, 2), r"holds [2, 2], not [4, 3]"),
+        (torch.zeros(1).expand(10**12), "holds [1000000000000], not [4, 3]"),
+        (torch.zeros(SHAPE, dtype=torch.bool), "is torch.bool; allowed: uint8, float32"),
+        (torch.zeros(SHAPE, dtype=torch.complex64), "is torch.complex64"),
+        (torch.zeros(SHAPE).to(torch.float8_e4m3fn), "is torch.float8_e4m3fn"),
+        (torch.zeros(SHAPE).to_sparse(), "torch.sparse_coo tensor"),
+        (torch.zeros(SHAPE, device="meta"), "on meta"),
+        (torch.zeros(10**6), "has 4,00"),
+        (print, "is no readable tensor file"),
+    ],
+)
+def test_odd_tensors_are_refused(value: object, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    torch.save(value, path)
+    assert sentence in refused(READERS["tensor"], path)
+
+
+def test_a_pickle_in_place_of_a_tensor_is_not_executed(tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "executed\x1b[31m"),)
+
+    path = tmp_path / "a.pt"
+    path.write_bytes(pickle.dumps(Hostile()))
+    refused(READERS["tensor"], path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_an_archive_that_explodes_is_refused_unopened(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(10**8))
+    assert "unpacks to more than" in refused(READERS["tensor"], path)
+
+
+def test_sentences_of_our_own_pass_and_others_are_cut_to_one_printable_line(tmp_path: Path) -> None:
+    with pytest.raises(DataMissing, match=r"^ours$"), refusing(tmp_path, "image"):
+        raise DataMissing("ours")
+    with pytest.raises(DataMissing) as caught, refusing(tmp_path, "image"):
+        raise ValueError("red: \x1b[31m" + 300 * "x" + "\nmore")
+    assert "\x1b" not in str(caught.value)
+    assert "more" not in str(caught.value)
+    assert len(str(caught.value)) < len(str(tmp_path)) + 280

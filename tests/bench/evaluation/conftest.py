@@ -1,0 +1,28 @@
+"""Classifiers that are trained in a moment."""
+
+import pytest
+import torch
+
+from bench.evaluation import classifiers as module
+from tests.toy import image_data
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    monkeypatch.setattr(module, "EPOCHS", 10)
+    monkeypatch.setattr(module, "BATCH", 32)
+
+
+@pytest.fixture
+def data():
+    return image_data(m=2)
+
+
+def equal(one, two):
+    """Whether two `Classifiers` have the same parameters."""
+    states = [[network.state_dict() for network in found.networks.values()] for found in (one, two)]
+    return all(torch.equal(a[key], b[key]) for a, b in zip(*states, strict=True) for key in a)
+
+
+def forbid_training(monkeypatch):
+    monkeypatch.setattr(module, "train_classifier", lambda *_: pytest.fail("trained again"))

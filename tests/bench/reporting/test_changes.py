@@ -1,0 +1,50 @@
+import pytest
+
+from bench.errors import UsageError
+from bench.reporting.changes import changed_settings, settings_of
+from methods import METHODS
+from tests.bench.rundirs import config_of
+
+
+def tree_of(*arguments):
+    return config_of(*arguments).as_dict()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_preset_has_no_changed_settings_itself(method):
+    assert changed_settings(tree_of(method)) == []
+
+
+def test_settings_of_the_evaluation_change_no_run():
+    assert changed_settings(tree_of("mmvae", "evaluation.samples=100")) == []
+
+
+def test_likelihoods_and_priors_are_settings():
+    tree = tree_of("mmvae", "modalities.m0.weight=2", "prior=normal")
+    assert settings_of(tree).split() == ["prior=normal", "modalities.m0.weight=2.0"]
+
+
+def test_settings_that_came_and_went_with_the_code():
+    tree = tree_of()
+    del tree["model"]["beta"]
+    assert changed_settings(tree) == []
+    tree["model"]["gone"] = 1
+    assert changed_settings(tree) == ["gone=1"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"method": "of a plug-in"},
+        {"dataset": "nowhere"},
+        {"preset": "nightly"},
+        {"model": {}},
+        {"modalities": {"m0": 3}},
+    ],
+)
+def test_what_this_version_does_not_have_is_said_in_words(other):
+    tree = {**tree_of(), **other}
+    assert settings_of(tree)
+    assert settings_of({**tree, "method": "mopo"}) == "(of another version)"
+    with pytest.raises(UsageError):
+        changed_settings({**tree, "method": "mopo"})
