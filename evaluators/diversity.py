@@ -31,9 +31,9 @@ class Diversity(Evaluator):
         data vary more than those of the aggregate posterior. So it is also given in these forms:
 
         `within_class_variance_coherent`: over coherent samples alone, to which all modalities' classifiers give one
-        label. Held-out items are the same, so the two compare;
+        label; the ratio is to the same held-out items;
         `within_class_variance_aggregate`, `within_class_variance_aggregate_coherent`: both of samples of the aggregate
-        posterior, z encoded from held-out tuples. A prior's diversity lies between theirs and real data's 1.
+        posterior, z encoded from held-out tuples. Read a prior's diversity between theirs and 1, that of real data.
         """
         drawn = context.predictions("prior")
         entropy = {

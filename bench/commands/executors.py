@@ -96,24 +96,24 @@ def conclude(outcomes: Collection[Outcome] | None, out: Path) -> int:
 
     if outcomes is None:
         return 0
-    report_if_possible(out, changed=set(outcomes) != {"skipped"})
-    code = exit_code(outcomes)
+    no_table = show_tables(out, changed=set(outcomes) != {"skipped"})
+    code = exit_code(outcomes) or no_table
     if code in {75, 130}:
         reason = "interrupted" if code == 130 else "the time budget is used up"
         print(f"bench: {reason}; the same command (without --force) resumes from here", file=sys.stderr)
     return code
 
 
-def report_if_possible(out: Path, changed: bool) -> None:
-    """Where no run has changed, tables that are current are only shown.
+def show_tables(out: Path, changed: bool) -> int:
+    """Makes the tables; where no run has changed, those that are current are only shown. Gives `bench report`'s code.
 
     Raises BenchError where they cannot be written: the runs are safe then.
     """
     try:
         if not changed and is_current(out):
             print((out / "leaderboard.md").read_text())
-        else:
-            make_report(out)
+            return 0
+        return make_report(out)
     except OSError as error:
         raise BenchError(
             f"the tables cannot be written: {error}. The runs are in {out / 'runs'}; `bench report --out {out}` makes "

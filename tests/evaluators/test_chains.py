@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.chains import snapshots
+from evaluators.chains import ChainCoherence, snapshots
 from methods.base import Streams
+from methods.priors.energy import EnergyFitConfig
+from methods.priors.fitting import fit_prior
 from tests.conftest import make_method
-from tests.evaluators.oracle import context, evaluate, reason
-from tests.toy import image_data
+from tests.evaluators.oracle import ToyClassifiers, context, evaluate
+from tests.toy import HETERO_MODALITIES, hetero_data, image_data
 
 
 def linear(method):
@@ -20,7 +22,7 @@ def linear(method):
     return a
 
 
-def test_chains_end_where_samples_do_and_begin_at_p0():
+def test_chains_end_where_samples_do_and_start_at_p0():
     prior = make_method("ebm-base").prior
     start, end = prior.chains(5, [0, prior.config.steps], Streams(3))
     assert torch.equal(end, prior.sample(5, Streams(3)))
@@ -70,4 +72,19 @@ def test_snapshots_are_few_where_steps_are_few():
 
 
 def test_a_prior_without_chains_has_no_measure_of_them():
-    assert reason("chains", context(make_method("mmvae").eval(), image_data())) == "the prior has no chains"
+    assert ChainCoherence().applies(context(make_method("mmvae").eval(), image_data())) == "the prior has no chains"
+
+
+def test_chains_of_a_fitted_energy():
+    method, data = make_method("mmvae").eval(), image_data()
+    z = 2 + 3 * torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    prior = fit_prior("energy", EnergyFitConfig(iterations=2, steps=6, width=8), z, method.prior, Streams(0))
+    details = evaluate("chains", context(method.with_prior(prior), data))["joint_coherence_long"].details
+    assert details["steps"] == [0, 1, 2, 3, 4, 5, 6, 12, 24, 48]
+
+
+def test_chains_of_several_attributes():
+    method = make_method("ebm-generalized", modalities=HETERO_MODALITIES).eval()
+    (measure,) = evaluate("chains", context(method, hetero_data(), classifiers=ToyClassifiers())).values()
+    assert measure.chance == pytest.approx((4**-2 + 3**-2) / 2)
+    assert len(measure.details["joint_coherence"]) == len(measure.details["steps"])

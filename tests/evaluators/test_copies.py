@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from evaluators.copies import closer
+from evaluators.copies import Copies, closer
 from methods.base import Latents
 from tests.conftest import make_method
-from tests.evaluators.oracle import CLASSES, Oracle, context, evaluate, reason
+from tests.evaluators.oracle import CLASSES, Oracle, context, evaluate
 from tests.toy import hetero_data, image_data
 
 
@@ -97,4 +97,4 @@ def test_it_needs_no_labels_and_repeats_with_the_seed():
     one, other = (evaluate("copies", context(method, data)) for _ in range(2))
     assert one == other
     assert one["nearest_training"].value > 0
-    assert reason("copies", context(method, data, samples=1)).startswith("two prior samples")
+    assert Copies().applies(context(method, data, samples=1)).startswith("two prior samples")

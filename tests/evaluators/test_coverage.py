@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from evaluators import neighbours
-from evaluators.coverage import CoverageSettings, Overlap, expected_coverage, overlap
+from evaluators.coverage import Coverage, CoverageSettings, Overlap, expected_coverage, overlap
 from methods.base import Latents
 from tests.conftest import make_method
-from tests.evaluators.oracle import Oracle, context, evaluate, reason
+from tests.evaluators.oracle import Oracle, context, evaluate
 from tests.toy import hetero_data, image_data
 
 
@@ -128,8 +128,8 @@ def test_all_sets_are_of_one_size():
 def test_it_says_why_it_does_not_apply():
     data = image_data()
     few = context(Oracle(data), data, samples=5)
-    assert reason("coverage", few) == "5 samples are too few for their 5 nearest neighbours"
+    assert Coverage().applies(few) == "5 samples are too few for their 5 nearest neighbours"
     data = hetero_data(labels=False)
-    assert reason("coverage", context(Oracle(data), data)) == "the data have no labels"
+    assert Coverage().applies(context(Oracle(data), data)) == "the data have no labels"
     with pytest.raises(ValueError, match="samples=5: must be > 5"):
         CoverageSettings(samples=5)

@@ -10,11 +10,11 @@ import threading
 
 import pytest
 import torch
+from bench.execution.jobs import new_submission, submissions
 
 from bench.commands import dispatch
 from bench.execution import pool
 from bench.execution.dispatch import automatic_jobs
-from bench.execution.jobs import new_submission, submissions
 from bench.execution.pool import Task, environments, run_pool, tasks_of
 from bench.execution.sequential import StopRequest
 from bench.execution.watching import Overview, count, progress_of
