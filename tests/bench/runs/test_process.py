@@ -39,7 +39,9 @@ def test_this_process_is_alive_and_a_later_one_with_its_number_would_not_be():
     assert not replace(here, host="elsewhere").is_alive()
 
 
-@pytest.mark.parametrize("pid", [1, 0, -1, -os.getpid(), 2**22 + 1])
+@pytest.mark.parametrize(
+    "pid", [1, 0, -1, -os.getpid(), 2**22 + 1], ids=["first", "own group", "all", "a group", "too large"]
+)
 def test_numbers_of_groups_and_of_nobody_have_no_start(pid):
     assert start_of(pid) is None
 
