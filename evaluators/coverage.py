@@ -58,7 +58,8 @@ class Coverage(Evaluator):
         """`precision`, `recall`, `density` and `coverage` (see `overlap`), each the mean over modalities, thrice:
 
         without a suffix, of prior samples against real held-out items; `_aggregate`, of the aggregate posterior (z
-        encoded from held-out tuples) against real items, which is what a prior gives that fits it perfectly; and
+        encoded from held-out tuples) against real items, which is what a prior gives that fits it perfectly, no sample
+        compared with the item of its own tuple, which would make it a reconstruction; and
         `_to_aggregate`, of prior samples against those of the aggregate posterior, which is the prior's own part in it.
 
         All sets are of one size, because the measures depend on it: `samples`, or what there is.
@@ -70,7 +71,7 @@ class Coverage(Evaluator):
         for name in context.modalities:
             prior, aggregate, real = (_Set.of(context.predictions(source).features[name][:n]) for source in sources)
             found[""][name] = _overlap(real, prior)
-            found["_aggregate"][name] = _overlap(real, aggregate)
+            found["_aggregate"][name] = _overlap(real, aggregate, paired=True)
             found["_to_aggregate"][name] = _overlap(aggregate, prior)
         pairs = {"": "prior to real", "_aggregate": "aggregate to real", "_to_aggregate": "prior to aggregate"}
         return {
@@ -114,12 +115,15 @@ class _Set:
         return cls(features, *(CLOSED * radius for radius in radii(features, (MANIFOLD_K, DENSITY_K))))
 
 
-def _overlap(reference: _Set, samples: _Set) -> Overlap:
+def _overlap(reference: _Set, samples: _Set, paired: bool = False) -> Overlap:
+    """As `overlap`; where `paired`, s_i and r_i are never compared."""
     n = len(samples.features)
     precise = torch.zeros(n, dtype=torch.bool, device=samples.features.device)
     recalled, covered, balls, start = 0, 0, 0, 0
     for part in distances(reference.features, samples.features):
         rows = slice(start, start + len(part))
+        if paired:
+            part.diagonal(start).fill_(math.inf)
         start = rows.stop
         precise |= (part <= reference.manifold[rows, None]).any(0)
         recalled += int((part <= samples.manifold).any(1).sum())

@@ -8,7 +8,7 @@ import torch
 from evaluators import neighbours
 from evaluators.coverage import Coverage, CoverageSettings, Overlap, expected_coverage, overlap
 from methods.base import Latents
-from tests.conftest import make_method
+from tests.conftest import BandClassifiers, make_method
 from tests.evaluators.oracle import Oracle, context, evaluate
 from tests.toy import hetero_data, image_data
 
@@ -108,7 +108,9 @@ def test_each_set_is_compared_with_the_one_that_its_name_says():
     names = ("precision", "recall", "density", "coverage")
     assert list(found) == [name + suffix for suffix in ("", "_aggregate", "_to_aggregate") for name in names]
     assert [found[name].value for name in names] == pytest.approx([1, 1, 6 / 5, 1])
-    assert [found[name + "_aggregate"].value for name in names[:2]] == pytest.approx([1, 1 / 40])
+    # Tuple 0's sample is not compared with its own item, and lies in the ball of another one or in none.
+    assert found["precision_aggregate"].value == pytest.approx(39.5 / 40, abs=0.51 / 40)
+    assert found["recall_aggregate"].value == pytest.approx(1 / 40)
     assert [found[name + "_to_aggregate"].value for name in names[:2]] == pytest.approx([1 / 40, 1])
     assert found["coverage"].protocol == "prior to real, classifier features, k=5, 40 of each"
     assert found["recall_to_aggregate"].protocol == "prior to aggregate, classifier features, k=3, 40 of each"
@@ -116,6 +118,20 @@ def test_each_set_is_compared_with_the_one_that_its_name_says():
     assert found["coverage"].ceiling == expected_coverage(40)
     assert (found["density"].ceiling, found["density"].better) == (1.0, None)
     assert (found["recall"].ceiling, found["recall"].better, found["recall"].n) == (None, "higher", 40)
+
+
+def test_reconstructions_of_the_same_items_are_not_compared_with_them(monkeypatch):
+    """An oracle's aggregate posterior gives the held-out items, which then lie as each of them to all the others."""
+    monkeypatch.setattr(neighbours, "ROWS", 7)
+    data = image_data()
+    found = evaluate("coverage", context(Oracle(data), data))
+    x = BandClassifiers().features(data.test.batch(slice(None)))["m1"].double()
+    between = (x[:, None] - x).norm(dim=-1)
+    inside = between.fill_diagonal_(torch.inf) <= between.sort(1).values[:, 4:5] * (1 + 1e-9)
+    assert found["coverage_aggregate"].details["modalities"]["m1"] == 1
+    assert found["density_aggregate"].value == pytest.approx(inside.sum().item() / (5 * 40)) == 1
+    precise = between <= between.sort(1).values[:, 2:3] * (1 + 1e-9)
+    assert found["precision_aggregate"].details["modalities"]["m1"] == pytest.approx(precise.any(0).double().mean())
 
 
 def test_all_sets_are_of_one_size():
