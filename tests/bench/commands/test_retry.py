@@ -69,6 +69,7 @@ def test_what_failed_is_executed_and_the_rest_is_left(out, executed):
 
 def test_what_was_lost_is_resumed_from_its_checkpoint(out, tiny_data):
     run = run_of(out)
+    order(out, run)  # of the first command, which says how the run is evaluated
     asked = iter([None] * 8)
     given = image_data(), BandClassifiers()
     assert execute(run, *given, stop=lambda: next(asked, "partial")) == "partial"
