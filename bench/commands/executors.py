@@ -63,6 +63,7 @@ def execution_of(options: argparse.Namespace) -> Execution:
     if options.executor == "local":
         choose_device(options.device)  # SLURM's jobs have other devices than this machine
     _check_options_of_the_other(options)
+    _check_folder(options.out)
     return Execution(
         **{name: getattr(options, name) for name in ("out", "data_root", "device", "force", "executor", "jobs")},
         **{name: getattr(options, name) for name in ("cluster", "wait", "fail_fast")},
@@ -85,6 +86,16 @@ def _check_options_of_the_other(options: argparse.Namespace) -> None:
         if value:
             reason = advice.get(name, "only --executor slurm has jobs that this could mean")
             raise UsageError(f"{name} does not go with --executor {options.executor}: {reason}")
+
+
+def _check_folder(out: Path) -> None:
+    """Raises UsageError for a name that no folder can have."""
+    try:
+        out.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--out {str(out)[:80]!r}: {error.strerror if isinstance(error, OSError) else error}") from error
 
 
 def conclude(outcomes: Collection[Outcome] | None, out: Path) -> int:
