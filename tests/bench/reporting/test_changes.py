@@ -39,7 +39,6 @@ def test_settings_that_came_and_went_with_the_code():
         {"dataset": "nowhere"},
         {"preset": "nightly"},
         {"model": {}},
-        {"modalities": {"m0": 3}},
     ],
 )
 def test_what_this_version_does_not_have_is_said_in_words(other):
