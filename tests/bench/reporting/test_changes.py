@@ -38,7 +38,7 @@ def test_settings_that_came_and_went_with_the_code():
         {"method": "of a plug-in"},
         {"dataset": "nowhere"},
         {"preset": "nightly"},
-        {"model": {}},
+        {"modalities": {"m0": 3}},
     ],
 )
 def test_what_this_version_does_not_have_is_said_in_words(other):
