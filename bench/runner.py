@@ -126,17 +126,17 @@ def train_run(session: Session, data: Dataset, classifiers: Classifiers) -> Meth
 
 
 def evaluate_run(session: Session, method: Method, data: Dataset, classifiers: Classifiers) -> None:
-    """Writes the default measures that are missing under the run's evaluation, and the pictures."""
+    """Writes the pictures, and then the default measures that are missing, with which the run is finished."""
     run, evaluation = session.run, session.run.config.evaluation
     if session.stop():
         raise Interrupted("stopped before the evaluation")
     session.status("evaluating")
     context = evaluation_context(method, data, classifiers, run.seed, evaluation)
     with thread_count(threads_of(run)):
+        save_samples(run.path, method, data, seed=run.seed)
         for name in missing(run, default_evaluators(), evaluation):
             session.claim.check()
             write_measures(run, name, context, evaluation)
-        save_samples(run.path, method, data, seed=run.seed)
     session.status("done")
 
 

@@ -94,8 +94,8 @@ def _check_folder(out: Path) -> None:
         out.stat()
     except (FileNotFoundError, NotADirectoryError):
         pass
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--out {str(out)[:80]!r}: {error.strerror if isinstance(error, OSError) else error}") from error
+    except OSError as error:
+        raise UsageError(f"--out {str(out)[:80]!r}: {error.strerror}") from error
 
 
 def conclude(outcomes: Collection[Outcome] | None, out: Path) -> int:

@@ -106,6 +106,6 @@ class Session:
             "graphed_steps": state.graphed,
             "parameters": parameters,
         }
-        write_json(self.run.training_file, training)
         # Only a training that may have to be resumed needs the checkpoint before.
         previous(self.run.checkpoint_file).unlink(missing_ok=True)
+        write_json(self.run.training_file, training)

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from bench.execution.jobs import submissions
+from bench.execution.submissions import read_submissions
 from tests.bench.conftest import run_folder
 
 SMALL = ["--preset", "smoke", "--set", "evaluation.samples=100", "--set", "evaluation.batch_size=100"]
@@ -39,6 +39,12 @@ def states(bench):
     return ask
 
 
+def submissions(out):
+    found, problems = read_submissions(out)
+    assert not problems
+    return found
+
+
 def until(holds, what):
     """Asks until the answer is true, and gives it."""
     deadline = time.monotonic() + MOST_SECONDS
@@ -60,7 +66,8 @@ def started(out, method):
 
 
 def measures(out, method):
-    return json.loads((run_folder(out, method) / "metrics.json").read_text())["measures"]
+    files = (run_folder(out, method) / "measures").iterdir()
+    return {file.name: json.loads(file.read_text())["measures"] for file in files}
 
 
 def parameters(out, method):
@@ -85,7 +92,7 @@ def sweep(submit, states, tmp_path_factory):
     return out, seen
 
 
-def test_one_array_carries_out_all_runs_and_a_failing_one_leaves_the_others_alone(sweep):
+def test_one_array_executes_all_runs_and_a_failing_one_leaves_the_others_alone(sweep):
     out, seen = sweep
     assert {name: run["state"] for name, run in seen[-1].items()} == {
         "mmvae/0": "done",
@@ -171,6 +178,25 @@ def test_two_sweeps_on_one_output_directory_share_the_runs(submit, states, tmp_p
     for method in ("mmvae", "mmjsd"):
         sessions = json.loads((run_folder(out, method) / "provenance.json").read_text())["sessions"]
         assert len(sessions) == 1  # trained once
+
+
+def test_a_job_that_no_node_can_run_says_so_and_which_key_to_change(submit, states, bench, tmp_path):
+    """The file asks for more than the node has, as one with the default of four cores does on a node of two."""
+    (tmp_path / "cluster.yaml").write_text(f"time: 20m\ncpus: {2 * os.cpu_count()}\n")
+    out = tmp_path / "out"
+    assert submit(out, "mmvae", "--cluster", tmp_path / "cluster.yaml").returncode == 0
+
+    def reason():
+        (run,) = states(out).values()
+        assert run["state"] == "queued"
+        return run["reason"]
+
+    told = until(reason, "SLURM gives a reason")
+    assert "never starts" in told
+    assert "`cpus`" in told
+    assert told in " ".join(bench("status", "--out", out).stdout.split())
+    assert bench("cancel", "--out", out).returncode == 0
+    until(lambda: states(out)["mmvae/0"]["state"] == "lost", "the job is cancelled")
 
 
 def test_what_slurm_refuses_is_told_in_its_words(submit, tmp_path):

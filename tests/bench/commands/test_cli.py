@@ -66,12 +66,12 @@ def test_pictures_are_there(smoke):
 
 def test_finished_runs_are_skipped(smoke, bench):
     _, out = smoke
-    before = (run_folder(out, "mmvae") / "metrics.json").stat()
+    before = (run_folder(out, "mmvae") / "training.json").stat()
     table = (out / "leaderboard.md").stat()
     again = bench("run", "--methods", "all", "--dataset", "polymnist", "--preset", "smoke", "--out", out)
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("skipped") == len(ALL)
-    assert (run_folder(out, "mmvae") / "metrics.json").stat().st_mtime_ns == before.st_mtime_ns
+    assert (run_folder(out, "mmvae") / "training.json").stat().st_mtime_ns == before.st_mtime_ns
     # Nothing is drawn again for nothing, but shown it is.
     assert (out / "leaderboard.md").stat().st_mtime_ns == table.st_mtime_ns
     assert "# Leaderboard" in again.stdout
@@ -144,21 +144,21 @@ def test_a_bad_command_line_ends_the_process_with_its_exit_code(bench):
     assert "Traceback" not in result.stderr
 
 
-def test_a_finished_run_is_judged_under_another_prior(smoke, bench, tmp_path):
+def test_a_finished_run_is_evaluated_under_another_prior(smoke, bench, tmp_path):
     _, out = smoke
     folder = tmp_path / "out"
     source = run_folder(out, "mvae")
     shutil.copytree(source, folder / source.relative_to(out))
-    result = bench("evaluate", folder, "--prior", "gmm")
+    result = bench("evaluate", folder, "--prior", "mixture")
     assert result.returncode == 0, result.stderr
-    assert "prior gmm: joint coherence" in result.stderr
-    assert list(pd.read_csv(folder / "leaderboard.csv")["prior"]) == ["own", "gmm"]
-    assert "skipped" in bench("evaluate", folder, "--prior", "gmm").stderr
+    assert "prior mixture: joint coherence" in result.stderr
+    assert list(pd.read_csv(folder / "leaderboard.csv")["prior"]) == ["own", "mixture"]
+    assert "skipped" in bench("evaluate", folder, "--prior", "mixture").stderr
 
 
 def test_priors_and_runs_that_are_not_there_are_explained(capsys, tmp_path):
-    assert main(["evaluate", str(tmp_path), "--prior", "gm"]) == 2
-    assert "did you mean 'gmm'" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path), "--prior", "mixtur"]) == 2
+    assert "did you mean 'mixture'" in capsys.readouterr().err
     assert main(["evaluate", str(tmp_path), "--prior", "all"]) == 3
 
 
