@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from bench.commands import cancel, compare, data, evaluate, listing, logs, merge, report, retry, run, speed, status
-from bench.errors import BenchError, printable
+from bench.errors import BenchError, log_to_stderr, printable
 from methods.registry import Collision
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    log_to_stderr()
     try:
         options = parser().parse_args(arguments)
         code: int = options.command(options)
