@@ -88,7 +88,7 @@ def _lines(pairs: Sequence[tuple[Row, Row]], a: str, b: str) -> list[Row]:
     lines = []
     for key in sorted(shared, key=lambda key: order.get(key[0], len(order))):
         values = [(one[key], other[key]) for one, other in measures]
-        lines.append({**where, "metric": key[0], "better": values[0][0].better, **_difference(values)})
+        lines.append({**where, "metric": key[0], "better": values[0][0].better or "", **_difference(values)})
     return lines
 
 
@@ -173,7 +173,7 @@ def _markdown_row(row: Row) -> str:
     known = not math.isnan(row["low"])
     cells = [
         row["metric"].replace("_", " "),
-        row["better"] or "",
+        row["better"],
         f"{row['a']:.3f}",
         f"{row['b']:.3f}",
         f"{row['difference']:+.3f}",

@@ -94,7 +94,7 @@ def retype(rng: Random, path: Path) -> str:
     """Another value, or none, at some place of a JSON or YAML tree; elsewhere as `flip`."""
     try:
         tree = yaml.safe_load(path.read_text()) if path.suffix == ".yaml" else json.loads(path.read_text())
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, RecursionError, yaml.YAMLError):
         return flip(rng, path)
     places = list(_places(tree))
     if not places:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("bench")
 
 SECTION = ("dataset", "source", "preset", "data_fingerprint", "evaluation")
-MOST = 40  # configurations in a figure: of more, none could be told from another
+MOST = 20  # configurations in a figure: of more, none could be told from another
 
 Rows = Sequence[Mapping[Any, Any]]
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.reporting.figures.canvas import BESIDE, by_label, labels_of, literal, mean_curve, palette, panel, panels
+from bench.reporting.figures.canvas import (
+    BESIDE,
+    by_label,
+    labels_of,
+    literal,
+    mean_curve,
+    palette,
+    panel,
+    panels,
+    spread,
+)
 from bench.reporting.measures import measure
 from bench.runs.reading import is_number
 
@@ -68,8 +78,7 @@ def matrix_figure(runs: Rows, title: str) -> Figure | None:
         axis.set(title=label, xlabel="target", ylabel="source")
     for axis in list(grid.flat)[len(groups) :]:
         axis.set_axis_off()
-    figure.suptitle(f"Cross coherence: {title}", y=1.03)
-    figure.tight_layout()
+    spread(figure, f"Cross coherence: {title}")
     return figure
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.reporting.figures.canvas import BESIDE, by_label, mean_curve, palette, panels
+from bench.reporting.figures.canvas import BESIDE, by_label, mean_curve, palette, panels, spread
 from bench.runs.history import History, read_history
 from bench.runs.reading import Unreadable
 from bench.runs.records import shown
@@ -46,8 +46,7 @@ def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | N
         axis.legend(fontsize="x-small") if len(curves) <= COLUMNS else axis.legend(**BESIDE)
     for axis in axes:
         axis.set_axis_off()
-    figure.suptitle(f"Training: {title}. Every method has its own objective: ELBOs do not compare", y=1.03)
-    figure.tight_layout()
+    spread(figure, f"Training: {title}. Every method has its own objective: ELBOs do not compare")
     return figure
 
 

@@ -6,7 +6,7 @@ import pytest
 from bench.cli import main
 from bench.errors import DataMissing, UsageError
 from bench.reporting.compare import compare, markdown
-from tests.bench.rundirs import write_measures, write_prior, write_run
+from tests.bench.rundirs import edit_json, write_measures, write_prior, write_run
 
 ERROR = {"kind": "diverged", "type": "Diverged", "message": "loss is nan"}
 
@@ -174,3 +174,10 @@ def test_fitted_priors_are_compared_with_their_like(tmp_path):
     table = compare(tmp_path, "ebm-base", "mmvae").set_index(["prior", "metric"])
     assert table.loc[("mixture", "joint_coherence"), "difference"] == pytest.approx(0.1)
     assert table.loc[("own", "joint_coherence"), "difference"] == 0.0
+
+
+def test_a_measure_that_has_no_better_direction_has_none_in_the_table(tmp_path):
+    for method in ("ebm-base", "mmvae"):
+        file = write_measures(write_run(tmp_path, method), "diversity", within_class_variance=0.5)
+        edit_json(file, "measures", "within_class_variance", "better", value=None)
+    assert "| within class variance |  | 0.500 |" in markdown(compare(tmp_path, "ebm-base", "mmvae"))
