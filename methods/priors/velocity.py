@@ -72,7 +72,7 @@ def fit_velocity(
         loss.backward()
         optimiser.step()
         schedule.step()
-        if step >= 0.9 * config.iterations:
+        if step >= config.iterations * 9 // 10:  # the last tenth
             last.append(loss.detach())
     network.update()
     prior.record = {"squared_error": torch.stack(last).mean().item()}
