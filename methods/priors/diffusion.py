@@ -121,8 +121,9 @@ class DiffusionPrior(Prior):
         LSGM chooses its own. The times of a batch are spread evenly by steps of the golden ratio.
         """
         u, first = z.flatten(0, -2), math.sin(math.pi / 2 * FIRST)
+        # In double precision: the fraction of a large float is coarse.
         start = torch.rand((), generator=streams.noise, device=z.device, dtype=torch.float64)
-        share = (start + GOLDEN * torch.arange(len(u), device=z.device)) % 1
+        share = (start + GOLDEN * torch.arange(len(u), device=z.device, dtype=torch.float64)) % 1
         t = 2 / math.pi * torch.asin(first**share).to(u.dtype)
         error = self.squared_error(u, t, streams, train=False)
         bound = math.log(first) * error - self.dim * entropy(math.tan(math.pi / 2 * FIRST))
