@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
-from bench.commands import cancel, compare, data, evaluate, listing, logs, report, retry, run, speed, status
-from bench.errors import BenchError, printable
+from bench.commands import cancel, compare, data, evaluate, listing, logs, merge, report, retry, run, speed, status
+from bench.errors import BenchError, log_to_stderr, printable
 from methods.registry import Collision
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    log_to_stderr()
     try:
         options = parser().parse_args(arguments)
         code: int = options.command(options)
@@ -38,6 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="bench", description="Compare priors of multimodal VAEs by coherence.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, status, logs, cancel, retry, evaluate, report, compare, listing, data, speed):
+    for command in (run, status, logs, cancel, retry, evaluate, report, compare, merge, listing, data, speed):
         command.add(commands)
     return top

@@ -1,8 +1,11 @@
-"""Errors that are for people. Each says what was wrong, with which value, what is allowed and what to do next."""
+"""Errors and warnings that are for people. Each says what was wrong, with which value, what is allowed and what to do
+next."""
 
 from __future__ import annotations
 
 import difflib
+import logging
+import sys
 from collections.abc import Iterable
 
 
@@ -39,3 +42,15 @@ def printable(text: str) -> str:
     cursor, hides text or breaks an encoding.
     """
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def log_to_stderr() -> None:
+    """Warnings of this process go to stderr, as `printable` shows them."""
+
+    class Printable(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return printable(super().format(record))
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Printable("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -20,7 +20,6 @@ from evaluators.base import (
     Measures,
     NoSettings,
     accuracy_measure,
-    hits,
     mean,
     needs_several,
     needs_truth,
@@ -60,26 +59,30 @@ class CrossCoherence(Evaluator):
         return needs_truth(context) or needs_several(context)
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
-        """The matrix in the details (rows: source, columns: target) has the self-accuracies on its diagonal."""
+        """`cross_coherence`: that accuracy. The matrix in the details (rows: source, columns: target) has the
+        self-accuracies on its diagonal.
+
+        `cross_coherence_all`: the share of tuples n for which every other modality gets the true label y_n,
+
+            1/M Σ_src 1/N Σ_n Π_{tgt ≠ src} [ŷ(x_tgt) = y_n],
+
+        of the same items. It is far below the mean over pairs where targets fail on different tuples. Its chance is
+        (1/C)^(M−1), and its ceiling the mean over sources of the product of the other classifiers' accuracies.
+        """
         names, labels = context.modalities, context.labels()
         context.predict_all([(source,) for source in names])
-        by_attribute = {
-            attribute: torch.tensor(
-                [
-                    [hits(context.predictions((source,)).labels[attribute][target], true) for target in names]
-                    for source in names
-                ],
-                dtype=torch.float64,
-            )
-            for attribute, true in labels.items()
-        }
+        right = {attribute: _right(context, attribute, true) for attribute, true in labels.items()}
+        by_attribute = {attribute: found.double().mean(-1) for attribute, found in right.items()}
         matrix = torch.stack(list(by_attribute.values())).mean(0)
         pairs = ~torch.eye(len(names), dtype=torch.bool)
         details: dict[str, Any] = {"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()}
         if len(by_attribute) > 1:
             details["attributes"] = {name: m[pairs].mean().item() for name, m in by_attribute.items()}
         measure = accuracy_measure(context, matrix[pairs].mean().item(), "pairs", **details)
-        return {"cross_coherence": replace(measure, ceiling=context.classifiers.mean_accuracy)}
+        return {
+            "cross_coherence": replace(measure, ceiling=context.classifiers.mean_accuracy),
+            "cross_coherence_all": _all_targets(context, right),
+        }
 
 
 def agreement(predicted: Tensor, classes: int) -> tuple[float, float, list[int]]:
@@ -139,6 +142,46 @@ def agreement_ceiling(classifiers: Classifiers, m: int) -> float | None:
             accuracies.setdefault(attribute, []).append(accuracy)
     # Attribute by attribute: a power of the mean over attributes is too low where one is harder than another.
     return mean([mean(of_one) ** m for of_one in accuracies.values()]) if accuracies else None
+
+
+def _right(context: Context, attribute: str, true: Tensor) -> Tensor:
+    """Whether the label of x_tgt decoded from z ~ q(z | x_src) is the true one, of tuples whose label is known:
+    [M sources, M targets, N]."""
+    known = true >= 0
+    rows = []
+    for source in context.modalities:
+        predicted = context.predictions((source,)).labels[attribute]
+        rows.append(torch.stack([predicted[target][known] == true[known] for target in context.modalities]))
+    return torch.stack(rows).cpu()
+
+
+def _all_targets(context: Context, right: dict[str, Tensor]) -> Measure:
+    """`cross_coherence_all` of {attribute: right [M, M, N]}."""
+    m = len(context.modalities)
+    itself = torch.eye(m, dtype=torch.bool)[:, :, None]
+    shares = {attribute: (found | itself).all(1).double().mean(1) for attribute, found in right.items()}
+    by_source = torch.stack(list(shares.values())).mean(0)
+    details: dict[str, Any] = {"sources": dict(zip(context.modalities, by_source.tolist()))}
+    if len(shares) > 1:
+        details["attributes"] = {attribute: share.mean().item() for attribute, share in shares.items()}
+    measure = accuracy_measure(context, by_source.mean().item(), "all targets", **details)
+    chance = mean([context.attributes[attribute] ** (1 - m) for attribute in right])
+    return replace(measure, chance=chance, ceiling=all_targets_ceiling(context.classifiers, list(right)))
+
+
+def all_targets_ceiling(classifiers: Classifiers, attributes: list[str]) -> float | None:
+    """`cross_coherence_all` of perfect items whose classifiers err independently: Π_{tgt ≠ src} of their accuracies,
+    mean over sources and attributes; None where an accuracy is not known."""
+    by_modality = classifiers.accuracy_by_attribute
+    if not by_modality or any(attribute not in known for known in by_modality.values() for attribute in attributes):
+        return None
+    return mean(
+        [
+            math.prod(known[attribute] for name, known in by_modality.items() if name != source)
+            for attribute in attributes
+            for source in by_modality
+        ]
+    )
 
 
 def _joint(context: Context, source: str, protocol: str) -> Measure:

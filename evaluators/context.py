@@ -15,6 +15,7 @@ from methods.base import Batch, Latents, Method, Streams
 
 Source = str | tuple[str, ...]  # where classified items come from: see `Context.predictions`
 SAMPLED = ("prior", "base")  # the sources that need no tuples
+FEATURES_OF = ("real", "prior", "aggregate")  # whose features are kept, besides those generated from one modality
 
 
 class Tuples(Protocol):
@@ -96,7 +97,8 @@ class Context:
         Args:
             source: "real" held-out tuples; samples of the "prior" or its "base" p0; the "aggregate" posterior, z
                 encoded from held-out tuples with private latents from their prior; or modalities S, from which z is
-                encoded. One modality generates all; several generate those outside S, and their features are not kept.
+                encoded. One modality generates all; several generate those outside S. The features of these, and of
+                p0, are not kept.
 
         Raises:
             FloatingPointError: decoded items are not finite.
@@ -110,7 +112,7 @@ class Context:
         parts: dict[Source, list[Predictions]] = {s: [] for s in sources if s not in self._predictions}
         for source, items in self.items(list(parts)):
             features = self.classifiers.features(items)
-            keep = source in ("real", "prior") or (isinstance(source, tuple) and len(source) == 1)
+            keep = source in FEATURES_OF or (isinstance(source, tuple) and len(source) == 1)
             parts[source].append(Predictions(self.classifiers.classify(features), features if keep else {}))
         for source, pieces in parts.items():
             self._predictions[source] = _joined(pieces)

@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 
 from evaluators.base import Evaluator, Measure, Measures, NoSettings, mean, needs_labels
-from evaluators.context import Context, Predictions
+from evaluators.context import Context
+
+PER_CLASS = 10  # coherent samples for each of their classes: fewer make their variance too low by a tenth and more
 
 
 class Diversity(Evaluator):
     """Entropy of the labels of prior samples, and how much they vary within a class."""
 
     default = True
-    depends_on = frozenset({"prior", "decoder"})
+    depends_on = frozenset({"prior", "decoder", "posterior"})
 
     def applies(self, context: Context) -> str | None:
         return needs_labels(context)
@@ -25,9 +27,15 @@ class Diversity(Evaluator):
 
         `class_entropy`: entropy (nats) of the predicted labels; ln C if all C classes are drawn alike.
         `within_class_variance`: total variance of the classifier features within predicted classes, as a ratio to that
-        of held-out items; 1 if samples of a class differ as real ones do.
+        of held-out items; 1 if samples of a class differ as real ones do. More is not better: samples that lie off the
+        data vary more than those of the aggregate posterior. So it is also given in these forms:
+
+        `within_class_variance_coherent`: over coherent samples alone, to which all modalities' classifiers give one
+        label; the ratio is to the same held-out items;
+        `within_class_variance_aggregate`, `within_class_variance_aggregate_coherent`: both of samples of the aggregate
+        posterior, z encoded from held-out tuples. Read a prior's diversity between theirs and 1, that of real data.
         """
-        real, drawn = context.predictions("real"), context.predictions("prior")
+        drawn = context.predictions("prior")
         entropy = {
             name: mean([class_entropy(drawn.labels[a][name], c) for a, c in context.attributes.items()])
             for name in context.modalities
@@ -43,23 +51,48 @@ class Diversity(Evaluator):
                 details={"modalities": entropy},
             )
         }
-        measures["within_class_variance"] = _ratio(context, real, drawn)
+        for source, suffix in (("prior", ""), ("aggregate", "_aggregate")):
+            measures[f"within_class_variance{suffix}"] = _variance(context, source)
+            if len(context.modalities) > 1:
+                measures[f"within_class_variance{suffix}_coherent"] = _coherent_variance(context, source)
         return measures
 
 
-def _ratio(context: Context, real: Predictions, drawn: Predictions) -> Measure | str:
+def _variance(context: Context, source: str) -> Measure | str:
+    n = context.tuples if source == "aggregate" else context.samples
+    everything = dict.fromkeys(context.attributes, torch.ones(n, dtype=torch.bool, device=context.device))
+    return _ratio(context, source, everything, source)
+
+
+def _coherent_variance(context: Context, source: str) -> Measure | str:
+    kept = {}
+    for attribute, by_modality in context.predictions(source).labels.items():
+        labels = torch.stack(list(by_modality.values()))
+        kept[attribute] = (labels == labels[0]).all(0)
+        n, classes = int(kept[attribute].sum()), len(labels[0, kept[attribute]].unique())
+        if n < PER_CLASS * max(1, classes):
+            few = f"{n} of {len(kept[attribute])} samples are coherent in {attribute}"
+            return f"{few}, fewer than {PER_CLASS} for each of their classes"
+    return _ratio(context, source, kept, f"coherent of {source}")
+
+
+def _ratio(context: Context, source: str, kept: dict[str, Tensor], samples: str) -> Measure | str:
+    """The variance of the samples that are kept, {attribute: [N]}, as a ratio to that of all real items."""
+    real, drawn = context.predictions("real"), context.predictions(source)
     ratios: dict[str, float] = {}
     for name in context.modalities:
-        pairs = [
-            [within_class_variance(of.features[name], of.labels[a][name], classes) for of in (drawn, real)]
-            for a, classes in context.attributes.items()
-        ]
-        if any(of_real == 0 for _, of_real in pairs):
-            return f"the {context.tuples} held-out tuples hold no two items of {name} of one predicted class"
-        ratios[name] = mean([of_drawn / of_real for of_drawn, of_real in pairs])
+        of_attributes = []
+        for a, classes in context.attributes.items():
+            of_real = within_class_variance(real.features[name], real.labels[a][name], classes)
+            if of_real == 0:
+                return f"the {context.tuples} held-out tuples hold no two items of {name} of one predicted class"
+            rows = kept[a]
+            of_drawn = within_class_variance(drawn.features[name][rows], drawn.labels[a][name][rows], classes)
+            of_attributes.append(of_drawn / of_real)
+        ratios[name] = mean(of_attributes)
     value = mean(list(ratios.values()))
-    protocol = "prior, classifier features, ratio to real"
-    return Measure(value, protocol, context.samples, details={"modalities": ratios})
+    n = min(int(rows.sum()) for rows in kept.values())
+    return Measure(value, f"{samples}, classifier features, ratio to real", n, details={"modalities": ratios})
 
 
 def class_entropy(labels: Tensor, classes: int) -> float:

@@ -203,7 +203,7 @@ class TextModality(Modality):
         log_p = F.log_softmax(parameters.float(), -1)
         x = x.expand(log_p.shape[:-1])
         chosen = log_p.gather(-1, x[..., None]).squeeze(-1)
-        return self.weight * (chosen * (x != PAD)).sum(-1)
+        return self.weight * chosen.masked_fill(x == PAD, 0).sum(-1)
 
     def to_item(self, parameters: Tensor) -> Tensor:
         """The most likely token at each place, and <pad> after the first <eos>."""

@@ -63,6 +63,7 @@ def execution_of(options: argparse.Namespace) -> Execution:
     if options.executor == "local":
         choose_device(options.device)  # SLURM's jobs have other devices than this machine
     _check_options_of_the_other(options)
+    _check_folder(options.out)
     return Execution(
         **{name: getattr(options, name) for name in ("out", "data_root", "device", "force", "executor", "jobs")},
         **{name: getattr(options, name) for name in ("cluster", "wait", "fail_fast")},
@@ -87,6 +88,16 @@ def _check_options_of_the_other(options: argparse.Namespace) -> None:
             raise UsageError(f"{name} does not go with --executor {options.executor}: {reason}")
 
 
+def _check_folder(out: Path) -> None:
+    """Raises UsageError for a name that no folder can have."""
+    try:
+        out.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--out {str(out)[:80]!r}: {error.strerror if isinstance(error, OSError) else error}") from error
+
+
 def conclude(outcomes: Collection[Outcome] | None, out: Path) -> int:
     """Makes the tables of what there is, says what is left to do, and returns the command's exit code.
 
@@ -96,24 +107,24 @@ def conclude(outcomes: Collection[Outcome] | None, out: Path) -> int:
 
     if outcomes is None:
         return 0
-    report_if_possible(out, changed=set(outcomes) != {"skipped"})
-    code = exit_code(outcomes)
+    no_table = show_tables(out, changed=set(outcomes) != {"skipped"})
+    code = exit_code(outcomes) or no_table
     if code in {75, 130}:
         reason = "interrupted" if code == 130 else "the time budget is used up"
         print(f"bench: {reason}; the same command (without --force) resumes from here", file=sys.stderr)
     return code
 
 
-def report_if_possible(out: Path, changed: bool) -> None:
-    """Where no run has changed, tables that are current are only shown.
+def show_tables(out: Path, changed: bool) -> int:
+    """Makes the tables; where no run has changed, those that are current are only shown. Gives `bench report`'s code.
 
     Raises BenchError where they cannot be written: the runs are safe then.
     """
     try:
         if not changed and is_current(out):
             print((out / "leaderboard.md").read_text())
-        else:
-            make_report(out)
+            return 0
+        return make_report(out)
     except OSError as error:
         raise BenchError(
             f"the tables cannot be written: {error}. The runs are in {out / 'runs'}; `bench report --out {out}` makes "

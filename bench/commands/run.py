@@ -138,7 +138,7 @@ def plan(configs: Sequence[RunConfig], request: Request) -> list[Run]:
 
 def show_plan(runs: Sequence[Run], execution: Execution) -> int:
     """What is to do for every run, with the settings that are not the preset's at the end of each line."""
-    from bench.config.names import changed_settings
+    from bench.config.changes import changed_settings
     from bench.datasets import dataset_source
 
     for run in runs:

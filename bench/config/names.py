@@ -1,6 +1,7 @@
 """Settings by their names on the command line, for saying how configurations differ.
 
 Configurations are plain here, as `RunConfig.as_dict` gives them: those of files may be of another version.
+Nothing here imports torch, so that `bench status` answers at once.
 """
 
 from __future__ import annotations
@@ -8,24 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
-from functools import lru_cache
-from importlib.resources.abc import Traversable
 from typing import Any
 
-from bench.config.grid import Base
-from bench.config.likelihoods import KEYS
-from bench.config.presets import Preset, load_preset
-from bench.config.schema import as_plain
-from bench.errors import UsageError, unknown
-from methods import METHODS
-from methods.modality import ImageModality, TextModality
-
 SECTIONS = ("model", "trainer", "modalities")
-DEFAULTS = {
-    cls.kind: {field.name: field.default for field in fields(cls) if field.name in KEYS}
-    for cls in (ImageModality, TextModality)
-}
 WORD = re.compile(r"[A-Za-z][\w.+-]*", re.ASCII)
 
 
@@ -105,58 +91,3 @@ def _differs(key: str, trees: Sequence[Mapping[str, Any]]) -> bool:
     parent = key.rpartition(".")[0]
     seen: dict[str, Any] = {}
     return any(seen.setdefault(str(tree.get(parent)), tree.get(key)) != tree.get(key) for tree in trees)
-
-
-def changed_settings(config: Mapping[str, Any], *, presets: Traversable | None = None) -> list[str]:
-    """The settings that are not those of the run's preset, as `--set` takes them.
-
-    Those of another prior are compared with what the preset has for it. Likelihoods are compared with the preset's
-    section of them, and with the defaults of their kind of modality.
-
-    Args:
-        presets: folder of the dataset's presets; None where the dataset is the project's own.
-
-    Raises:
-        UsageError: for a method, prior or preset that this version does not have, or a configuration that is none.
-    """
-    model, modalities = config.get("model"), config.get("modalities")
-    if not isinstance(model, Mapping) or not isinstance(modalities, Mapping):
-        raise UsageError("a configuration has the sections model and modalities")
-    method = str(config.get("method"))
-    if method not in METHODS:
-        raise UsageError(unknown("method", method, METHODS))
-    preset = load_preset(str(config.get("dataset")), str(config.get("preset")), presets)
-    original = _baseline(preset, method, ())["model"]
-    choices = tuple(
-        (key, value["name"])
-        for key, value in model.items()
-        if isinstance(value, Mapping) and isinstance(value.get("name"), str)
-        if isinstance(own := original.get(key), Mapping) and own.get("name", value["name"]) != value["name"]
-    )
-    base = _baseline(preset, method, choices)
-    ours = named(config)
-    likelihoods = {name: _likelihood(name, own, preset) for name, own in modalities.items()}
-    theirs = named({**base, "modalities": likelihoods})
-    theirs |= {key: original[key]["name"] for key, _ in choices}
-    # A key that the run does not have came with a later version of the code, with a default that changes nothing.
-    changed = {key: value for key, value in ours.items() if key not in theirs or theirs[key] != value}
-    return told(changed, ours)
-
-
-@lru_cache(maxsize=256)
-def _baseline(preset: Preset, method: str, choices: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    """Model and trainer of a method in a preset, with the priors that are chosen."""
-    base = Base.of(method, preset, ())
-    model = base.build("model", base.model, {(key,): name for key, name in choices})
-    return {"model": as_plain(model), "trainer": as_plain(base.build("trainer", {}, {}))}
-
-
-def _likelihood(name: str, own: Any, preset: Preset) -> dict[str, Any]:
-    """The likelihood that the preset gives to a modality, whose kind its own likelihood names."""
-    kind = own.get("kind") if isinstance(own, Mapping) else None
-    return {
-        "kind": kind,
-        **DEFAULTS.get(str(kind), {}),
-        **preset.modalities.get("*", {}),
-        **preset.modalities.get(name, {}),
-    }

@@ -132,8 +132,14 @@ def evaluate_run(
             data = data.with_modalities(run.config.with_likelihoods(data.modalities))
             method = trained(run, data)
             add_measures(run, evaluation, todo, method, data, classifiers, say)
+            problems = []
             for prior in fits:
-                add_prior(run, evaluation, prior, method, data, classifiers, say)
+                try:
+                    add_prior(run, evaluation, prior, method, data, classifiers, say)
+                except (ValueError, FloatingPointError) as error:  # the other priors are none the worse for it
+                    problems.append(f"{run.path}: prior {prior}: {error}")
+            if problems:
+                raise BenchError("; ".join(problems))
     except Busy as error:
         raise BenchError(f"{run.path} is being trained or evaluated by another process: {error}") from error
 

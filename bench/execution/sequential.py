@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from bench.datasets.base import Dataset
+from bench.errors import BenchError
 from bench.evaluation.classifiers import Classifiers
 from bench.execution.progress import Display
 from bench.execution.stopping import StopRequest
@@ -37,7 +38,11 @@ def execute_in_order(
     asked = stop or StopRequest()
 
     def attempt(run: Run) -> Outcome:
-        return execute(run, data, classifiers, force=force, report=display.progress, stop=asked)
+        try:
+            return execute(run, data, classifiers, force=force, report=display.progress, stop=asked)
+        except BenchError as error:  # of this run's directory, which is left alone
+            display.message(f"{titles[run]}: {error}")
+            return "failed"
 
     with asked.listening():
         for patient in (False, True):

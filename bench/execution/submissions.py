@@ -111,7 +111,7 @@ def new_submission(out: Path, executor: Executor) -> Submission:
 def read_submissions(out: Path) -> tuple[list[Submission], list[str]]:
     """The submissions of an output directory, oldest first, and for people which records cannot be read and why."""
     found, problems = [], []
-    for path in sorted((out / "jobs").glob("*/submission.json")):
+    for path in _records(out):
         try:
             found.append(_read(path))
         except (OSError, ValueError) as error:
@@ -120,6 +120,13 @@ def read_submissions(out: Path) -> tuple[list[Submission], list[str]]:
                 printable(f"{path} is left out: {reason}. Remove {path.parent} to forget the submission; runs stay")
             )
     return found, problems
+
+
+def _records(out: Path) -> list[Path]:
+    try:
+        return sorted((out / "jobs").glob("*/submission.json"))
+    except OSError as error:
+        raise BenchError(f"{printable(str(out))} cannot be read ({error.strerror})") from error
 
 
 def _read(path: Path) -> Submission:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -15,7 +14,7 @@ import torch
 
 from bench.datasets import dataset_source
 from bench.datasets.base import Dataset
-from bench.errors import BenchError, DataMissing, UsageError, printable
+from bench.errors import BenchError, DataMissing, UsageError, log_to_stderr, printable
 from bench.evaluation.classifiers import Classifiers, classifiers
 from bench.execution.devices import choose_device
 from bench.execution.orders import Order, read_order
@@ -44,7 +43,8 @@ def prepare(order: Order, message: Callable[[str], None]) -> tuple[Dataset, Clas
     )
     data = data.to(device)
     trained = classifiers(data, message)
-    message(f"classifiers: mean test accuracy {trained.mean_accuracy:.4f}")
+    accuracy = trained.mean_accuracy
+    message("no labels, no classifiers" if accuracy is None else f"classifiers: mean test accuracy {accuracy:.4f}")
     return data, trained
 
 
@@ -68,7 +68,7 @@ def deadline_of(order: Order) -> float | None:
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code is that of `bench run`."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    log_to_stderr()
     try:
         if len(arguments) != 1:
             raise UsageError(f"bench.execution.worker takes one work order (a file), got {len(arguments)} arguments")

@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from bench.config.names import changed_settings as changed
+from bench.config.changes import changed_settings as changed
 from bench.config.schema import as_plain
 from bench.datasets import DATASETS, dataset_source
 from bench.errors import UsageError

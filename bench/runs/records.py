@@ -49,6 +49,11 @@ class Record(Head):
     priors: tuple[PriorSet, ...]
     history: Path | None
 
+    @property
+    def parts(self) -> tuple[MeasureSet | PriorSet, ...]:
+        """All files of measures."""
+        return (*self.measures, *self.priors)
+
 
 def warn(problem: str) -> None:
     log.warning("%s", problem)

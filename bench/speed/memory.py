@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-KEPT_FREE = 0.1  # share of the available memory
+KEPT_FREE = 0.25  # share of the available memory that is left to others
 
 
 def available() -> int | None:

@@ -28,7 +28,7 @@ AXES: dict[str, tuple[int, ...]] = {
     "Langevin steps": (10, 30, 100, 300),
     "tuples": (10_000, 100_000, 1_000_000),
 }
-COSTS = ("seconds", "peak_bytes")
+COSTS = ("seconds", "flops", "peak_bytes")
 BEYOND = "beyond this machine"
 
 Points = list[dict[str, Any]]
@@ -87,13 +87,14 @@ def measure_point(config: RunConfig, data: Dataset, rounds: int) -> dict[str, An
     """Time and memory of one method's step."""
     candidate, batches = suite(config, data), batches_of(data.train, config.trainer.batch_size)
     candidate.step(next(batches))
-    _, peak_bytes = tally(candidate, next(batches))
+    flops, peak_bytes = tally(candidate, next(batches))
     step = {"step": partial(one_step, candidate, batches)}
     times = Times.of(in_turns(step, data.train.device, rounds, warm_up=1)["step"])
     return {
         "seconds": times.median,
         "seconds_low": times.low,
         "seconds_high": times.high,
+        "flops": flops,
         "peak_bytes": peak_bytes,
         "data_bytes": sum(x.nbytes for x in data.train.items.values()),
     }

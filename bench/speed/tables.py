@@ -12,7 +12,7 @@ from bench.speed.training import NO_NAIVE_FORM
 
 WIDTH = 100  # of the tables, at least: a narrower terminal would lose digits
 
-COSTS = {"seconds": ("Milliseconds", 1e-3), "peak_bytes": ("Peak MiB", 2**20)}
+COSTS = {"seconds": ("Milliseconds", 1e-3, 1), "flops": ("GFLOP", 1e9, 2), "peak_bytes": ("Peak MiB", 2**20, 1)}
 
 
 def console() -> Console:
@@ -40,11 +40,11 @@ def print_scaling(result: dict[str, Any]) -> None:
     """Time and memory of a step along each axis, a row per method, with the exponents of their growth."""
     out, points, fits = console(), result["points"], result["exponents"]
     for axis in dict.fromkeys(point["axis"] for point in points):
-        for cost, (name, unit) in COSTS.items():
+        for cost, (name, unit, digits) in COSTS.items():
             rows: dict[str, dict[str, str]] = {}
             for point in points:
                 if point["axis"] == axis:
-                    cell = f"{point[cost] / unit:.1f}" if cost in point else "–"
+                    cell = f"{point[cost] / unit:.{digits}f}" if cost in point else "–"
                     rows.setdefault(point["method"], {})[f"{point['size']:,}"] = cell
             for fit in fits:
                 if fit["axis"] == axis and fit[cost] is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 import yaml
 
 from bench.config.resolve import resolve
-from bench.config.schema import RunConfig
+from bench.config.schema import RunConfig, digest
+from evaluators.base import wilson
 from methods.modality import ImageModality
 
-BATCH_SIZE = 250
+BATCH_SIZE = 250  # of evaluations
+TRAIN = 6400  # tuples
 CODE = {"version": "0.1", "revision": "a" * 40, "dirty": False, "sha256": "b" * 16}
 ORIGIN = {
     "code": CODE,
@@ -54,12 +55,12 @@ def write_run(
     tree.pop("evaluation", None)
     (path / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
     provenance = {"method": method, "config_hash": config_hash, "seed": seed}
-    data = {"dataset": dataset, "source": source, "fingerprint": fingerprint, "train": 6400, "test": n}
+    data = {"dataset": dataset, "source": source, "fingerprint": fingerprint, "train": TRAIN, "test": n}
     write_json(path / "provenance.json", {**provenance, "data": data, "classifier_accuracy": {"mean": 0.98}, **ORIGIN})
     write_json(path / "status.json", {"state": "failed", "error": error} if error else {"state": "done"})
     if not error:
         epochs = tree["trainer"]["epochs"]
-        write_training(path, epochs)
+        write_training(path, epochs, tree["trainer"].get("batch_size", 64))
         history = [f"{epoch},{900 - epoch}.5,-900.0,{epoch}.0\n" for epoch in range(1, epochs + 1)]
         (path / "history.csv").write_text("epoch,loss,elbo,kl\n" + "".join(history))
         write_set(path, "joint", joint_measures(joint, n, entropy) if joint is not None else "there are no labels", n)
@@ -80,8 +81,9 @@ def config_of(method: str = "mmvae", *settings: str, preset: str = "paper", sour
     return config
 
 
-def write_training(run: Path, epochs: int) -> None:
-    content = {"seconds": 10.0, "samples_per_second": 100.0, "epochs": epochs, "steps": 100 * epochs}
+def write_training(run: Path, epochs: int, batch_size: int) -> None:
+    steps = epochs * (TRAIN // batch_size)
+    content = {"seconds": 10.0, "samples_per_second": 100.0, "epochs": epochs, "steps": steps}
     write_json(run / "training.json", {**content, "graphed_steps": 0, "parameters": 1000})
 
 
@@ -148,13 +150,14 @@ def write_prior(
     content["evaluation"] = {"samples": n, "batch_size": BATCH_SIZE}
     path = run / "priors" / f"{prior}@{key_of(content)}.json"
     measures = joint_measures(joint, n) | {name: measure(value, "a protocol", n) for name, value in further.items()}
-    more = {"record": {}, "absent": dict(absent or {}), "samples": 6400, "fit_seconds": 2.0, **ORIGIN}
+    more = {"record": {}, "absent": dict(absent or {}), "samples": TRAIN, "fit_seconds": 2.0, **ORIGIN}
     write_json(path, {**content, "measures": measures, **more})
     return path
 
 
 def key_of(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+    """As `EvaluationConfig.key` has it."""
+    return digest({**content["evaluation"], "settings": content["settings"]})
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -169,6 +172,17 @@ def edit_json(path: Path, *keys: Any, value: Any) -> None:
         part = part[key]
     part[keys[-1]] = value
     path.write_text(json.dumps(tree))
+
+
+def with_intervals(run: Path) -> Path:
+    """The run, with the intervals that its proportions have."""
+    for path in run.glob("*/*@*.json"):
+        tree = json.loads(path.read_text())
+        for content in tree["measures"].values():
+            if content["interval"]:
+                content["low"], content["high"] = wilson(content["value"], content["n"])
+        path.write_text(json.dumps(tree))
+    return run
 
 
 def measure_file(run: Path, evaluator: str) -> Path:

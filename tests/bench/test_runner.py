@@ -313,8 +313,9 @@ class Untrained:
 
     def __init__(self, data):
         self.data = data
-        self.accuracy = dict.fromkeys(m.name for m in data.modalities) if data.attributes else {}
-        self.accuracy = dict.fromkeys(self.accuracy, 0.5)
+        known = [m.name for m in data.modalities] if data.attributes else []
+        self.accuracy = dict.fromkeys(known, 0.5)
+        self.accuracy_by_attribute = {name: dict.fromkeys(data.attributes, 0.5) for name in known}
         self.mean_accuracy = 0.5 if data.attributes else None
 
     def features(self, items):

@@ -1,34 +1,45 @@
-"""A model that knows the test images, and the context of an evaluation."""
+"""A model that knows the test items, stand-ins for classifiers, and the context of an evaluation."""
 
 import torch
+import torch.nn.functional as F
+from torch import nn
 
-from evaluators.base import Context
+from evaluators import EVALUATORS
+from evaluators.context import Context
 from methods.base import Latents, Method
-from tests.conftest import band_judge
+from methods.priors.factorised import NormalPrior, NormalPriorConfig
+from tests.conftest import BandClassifiers
+from tests.toy import COLOURS, HETERO_ATTRIBUTES, HETERO_MODALITIES, SHAPES, VOCABULARY
 
 CLASSES = 4
 
 
 class Oracle(Method):
-    """Knows the test images: z is a row's number, and decoding returns that row's true images."""
+    """Knows the test items: z is a row's number, and decoding returns that row's true items."""
 
-    def __init__(self, data, draw=None):
+    def __init__(self, data):
         super().__init__(None, data.modalities)
-        self.data, self.draw = data, draw
+        self.data = data
+        self.prior = NormalPrior(NormalPriorConfig(), 1)
+        self.anchor = nn.Parameter(torch.zeros(()))  # a method is where its parameters are
 
     def loss(self, batch, streams, progress=1.0):
         raise NotImplementedError
 
     def infer(self, batch, given, streams):
-        x = batch[given[0]]
-        rows = [
-            (self.data.test.items[given[0]].float() / 255 == image).flatten(1).all(1).nonzero()[0, 0] for image in x
-        ]
+        name = given[0]
+        known = self.modalities[name].to_input(self.data.test.items[name])
+        rows = [(known == x).flatten(1).all(1).nonzero()[0, 0] for x in batch[name]]
         return Latents(torch.stack(rows).float()[:, None])
 
     def decode(self, latents, names):
         rows = latents.z[:, 0].long()
-        return {name: self.data.test.items[name][rows].float() / 255 for name in names}
+        items = {name: self.modalities[name].to_input(self.data.test.items[name][rows]) for name in names}
+        # An image is the location of its own likelihood; token ids are their logits' most likely ones.
+        return {
+            name: F.one_hot(x, len(VOCABULARY)).float() if self.modalities[name].kind == "text" else x
+            for name, x in items.items()
+        }
 
     def sample_prior(self, n, streams):
         return Latents(torch.zeros(n, 1))
@@ -37,17 +48,69 @@ class Oracle(Method):
         return Latents(torch.randint(len(self.data.test), (n, 1), generator=streams.noise).float())
 
 
-def context(method, data, samples=40, judge=None, batch_size=16, seed=0, inception=None):
+class ToyClassifiers:
+    """Reads shape and colour of `tests.toy.hetero_data`'s items without training."""
+
+    mean_accuracy = 1.0
+
+    def __init__(self):
+        self.accuracy = {m.name: 1.0 for m in HETERO_MODALITIES}
+        self.accuracy_by_attribute = {m.name: dict.fromkeys(HETERO_ATTRIBUTES, 1.0) for m in HETERO_MODALITIES}
+
+    def features(self, items):
+        """Of every shape and colour, how much there is of them: [N, 4 · 3], and of words [N, 4 + 3]."""
+        found = {}
+        for name, x in items.items():
+            if name == "caption":
+                found[name] = F.one_hot(x, len(VOCABULARY)).sum(1)[:, -len(COLOURS + SHAPES) :].float()
+            elif name == "photo":
+                found[name] = x.unflatten(2, (4, 7)).mean((3, 4)).transpose(1, 2).flatten(1)
+            else:
+                found[name] = x[:, 0, :, :30].unflatten(1, (4, 8)).unflatten(3, (3, 10)).mean((2, 4)).flatten(1)
+        return found
+
+    def classify(self, features):
+        predicted = {"shape": {}, "colour": {}}
+        for name, x in features.items():
+            if name == "caption":
+                colour, shape = x.split([len(COLOURS), len(SHAPES)], 1)
+            else:
+                table = x.unflatten(1, (4, 3))
+                shape, colour = table.amax(2), table.amax(1)
+            predicted["shape"][name], predicted["colour"][name] = shape.argmax(1), colour.argmax(1)
+        return predicted
+
+
+class NoClassifiers:
+    """Of data without labels."""
+
+    mean_accuracy = None
+
+    def __init__(self):
+        self.accuracy, self.accuracy_by_attribute = {}, {}
+
+    def features(self, items):
+        return {}
+
+    def classify(self, features):
+        return {}
+
+
+def context(method, data, samples=40, classifiers=None, batch_size=16, seed=0):
     return Context(
         method=method,
-        train=data.train.items,
-        train_labels=data.train.labels,
-        test=data.test.items,
-        labels=data.test.labels,
-        judge=judge or band_judge(len(data.modalities)),
+        train=data.train,
+        test=data.test,
+        classifiers=classifiers or BandClassifiers(len(data.modalities)),
+        attributes=data.attributes,
         seed=seed,
-        classes=CLASSES,
         samples=samples,
         batch_size=batch_size,
-        inception=inception,
     )
+
+
+def evaluate(name, context, **settings):
+    """The measures of a registered evaluator that applies."""
+    evaluator = EVALUATORS.load(name)()
+    assert evaluator.applies(context) is None
+    return evaluator(context, evaluator.Settings(**settings))

@@ -4,22 +4,25 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.chains import chain_coherence, snapshots
+from evaluators.chains import ChainCoherence, snapshots
 from methods.base import Streams
-from tests.conftest import make_data, make_method
-from tests.evaluators.oracle import context
+from methods.priors.energy import EnergyFitConfig
+from methods.priors.fitting import fit_prior
+from tests.conftest import make_method
+from tests.evaluators.oracle import ToyClassifiers, context, evaluate
+from tests.toy import HETERO_MODALITIES, hetero_data, image_data
 
 
 def linear(method):
     """f(z) = a·z: then p_α = N(−a, I), and so is the chains' distribution in the end, up to a wider variance."""
     a = torch.linspace(-1, 1, method.config.latent_dim)
-    method.prior.energy = nn.Linear(len(a), 1, bias=False)
+    method.prior.network = nn.Linear(len(a), 1, bias=False)
     with torch.no_grad():
-        method.prior.energy.weight.copy_(a[None])
+        method.prior.network.weight.copy_(a[None])
     return a
 
 
-def test_chains_end_where_samples_do_and_begin_at_p0():
+def test_chains_end_where_samples_do_and_start_at_p0():
     prior = make_method("ebm-base").prior
     start, end = prior.chains(5, [0, prior.config.steps], Streams(3))
     assert torch.equal(end, prior.sample(5, Streams(3)))
@@ -38,7 +41,7 @@ def test_a_chain_does_not_depend_on_where_it_is_looked_at():
 def test_the_energy_falls_from_p0_to_the_prior(name):
     method = make_method(name, prior={"steps": 40}).eval()
     a = linear(method)
-    (measure,) = chain_coherence(context(method, make_data(), samples=4000, batch_size=1000)).values()
+    (measure,) = evaluate("chains", context(method, image_data(), samples=4000, batch_size=1000)).values()
     details = measure.details
     assert details["steps"] == [0, 7, 13, 20, 27, 33, 40, 80, 160, 320]
     assert details["steps_trained"] == 40
@@ -59,7 +62,7 @@ def test_chains_that_run_away_are_no_result():
     with torch.no_grad():
         method.decoders["m1"].pixels.bias[:] = torch.inf
     with pytest.raises(FloatingPointError, match="m1 are not finite"):
-        chain_coherence(context(method, make_data()))
+        evaluate("chains", context(method, image_data()))
 
 
 def test_snapshots_are_few_where_steps_are_few():
@@ -69,4 +72,19 @@ def test_snapshots_are_few_where_steps_are_few():
 
 
 def test_a_prior_without_chains_has_no_measure_of_them():
-    assert chain_coherence(context(make_method("mmvae").eval(), make_data())) == {}
+    assert ChainCoherence().applies(context(make_method("mmvae").eval(), image_data())) == "the prior has no chains"
+
+
+def test_chains_of_a_fitted_energy():
+    method, data = make_method("mmvae").eval(), image_data()
+    z = 2 + 3 * torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    prior = fit_prior("energy", EnergyFitConfig(iterations=2, steps=6, width=8), z, method.prior, Streams(0))
+    details = evaluate("chains", context(method.with_prior(prior), data))["joint_coherence_long"].details
+    assert details["steps"] == [0, 1, 2, 3, 4, 5, 6, 12, 24, 48]
+
+
+def test_chains_of_several_attributes():
+    method = make_method("ebm-generalized", modalities=HETERO_MODALITIES).eval()
+    (measure,) = evaluate("chains", context(method, hetero_data(), classifiers=ToyClassifiers())).values()
+    assert measure.chance == pytest.approx((4**-2 + 3**-2) / 2)
+    assert len(measure.details["joint_coherence"]) == len(measure.details["steps"])

@@ -6,68 +6,78 @@ import pytest
 import torch
 
 from evaluators.base import wilson
-from evaluators.coherence import agreement, cross_coherence, joint_coherence
-from evaluators.subsets import subset_coherence
-from tests.conftest import band_judge, make_data, make_method, predict
-from tests.evaluators.oracle import CLASSES, Oracle, context
+from evaluators.coherence import agreement, agreement_ceiling, joint_agreement
+from methods.base import Latents
+from tests.conftest import BandClassifiers, make_method
+from tests.evaluators.oracle import CLASSES, Oracle, ToyClassifiers, context, evaluate
+from tests.toy import hetero_data, image_data
 
 
-class NoisyJudge:
-    """Errs on a known share of the images, by their mean brightness."""
+class NoisyClassifiers:
+    """Err on a known share of the items, by their mean brightness."""
 
     mean_accuracy = 0.75
 
-    def features(self, images):
-        return band_judge().features(images)
+    def __init__(self):
+        self.accuracy_by_attribute = {"m0": {"digit": 0.7}, "m1": {"digit": 0.8}, "m2": {"digit": 0.75}}
+
+    def features(self, items):
+        return BandClassifiers().features(items)
 
     def classify(self, features):
-        labels = band_judge().classify(features)
-        return {
-            name: (y + (x.mean(1) * 1e5).long().remainder(4).eq(0)) % CLASSES
-            for (name, x), y in zip(features.items(), labels.values(), strict=True)
-        }
+        labels = BandClassifiers().classify(features)["digit"]
+        wrong = {name: (x.mean(1) * 1e5).long().remainder(4).eq(0) for name, x in features.items()}
+        return {"digit": {name: (y + wrong[name]) % CLASSES for name, y in labels.items()}}
 
 
-@pytest.mark.parametrize("judge", [band_judge(), NoisyJudge()])
-def test_oracle_has_the_classifiers_accuracy_as_cross_coherence(judge):
-    data = make_data()
-    measure = cross_coherence(context(Oracle(data), data, judge=judge))["cross_coherence"]
-    predicted = predict(judge, data.test.batch(slice(None)))
-    accuracy = {name: (y == data.test.labels).double().mean().item() for name, y in predicted.items()}
+def predict(classifiers, items):
+    return classifiers.classify(classifiers.features(items))
+
+
+@pytest.mark.parametrize("classifiers", [BandClassifiers(), NoisyClassifiers()])
+def test_oracle_has_the_classifiers_accuracy_as_cross_coherence(classifiers):
+    data = image_data()
+    measure = evaluate("cross", context(Oracle(data), data, classifiers=classifiers))["cross_coherence"]
+    predicted = predict(classifiers, data.test.batch(slice(None)))["digit"]
+    accuracy = {name: (y == data.test.labels["digit"]).double().mean().item() for name, y in predicted.items()}
     for row in measure.details["matrix"]:
         assert row == pytest.approx(list(accuracy.values()))
     assert measure.value == pytest.approx(sum(accuracy.values()) / 3)
     assert measure.chance == 1 / CLASSES
-    assert measure.ceiling == judge.mean_accuracy
+    assert measure.ceiling == classifiers.mean_accuracy
     assert measure.n == 40
+    assert measure.better == "higher"
 
 
 def test_one_template_for_all_is_coherent_and_has_no_entropy():
-    data = make_data()
-    measures = joint_coherence(context(Oracle(data), data))
+    data = image_data()
+    measures = evaluate("joint", context(Oracle(data), data))
     assert measures["joint_coherence"].value == 1.0
     assert measures["joint_coherence"].details["entropy"] == 0.0
     base = measures["joint_coherence_base"]
     assert base.value == 1.0
     assert base.details["entropy"] == pytest.approx(math.log(CLASSES), abs=0.15)
     assert base.details["entropy_uniform"] == math.log(CLASSES)
+    assert base.chance == CLASSES**-2
+    assert base.ceiling == 1.0
 
 
 def test_aggregate_posterior_uses_every_held_out_tuple_once():
-    data = make_data()
-    measure = joint_coherence(context(Oracle(data), data, samples=1000))["joint_coherence_aggregate"]
+    data = image_data()
+    measure = evaluate("joint", context(Oracle(data), data, samples=1000))["joint_coherence_aggregate"]
     assert measure.n == 40
     assert measure.details["histogram"] == [30, 30, 30, 30]
 
 
 def test_fewer_samples_are_spread_over_the_test_split():
     """The split may be ordered by class: its first rows would be of one class."""
-    data = make_data(test=400)
-    order = data.test.labels.argsort()
-    data.test.labels.copy_(data.test.labels[order])
+    data = image_data(test=400)
+    labels = data.test.labels["digit"]
+    order = labels.argsort()
+    labels.copy_(labels[order])
     for x in data.test.items.values():
         x.copy_(x[order])
-    measure = joint_coherence(context(Oracle(data), data, samples=100))["joint_coherence_aggregate"]
+    measure = evaluate("joint", context(Oracle(data), data, samples=100))["joint_coherence_aggregate"]
     assert measure.n == 100
     assert min(measure.details["histogram"]) > 30
 
@@ -80,75 +90,93 @@ def test_independent_labels_agree_by_chance():
     assert sum(histogram) == 1_000_000
 
 
-@pytest.mark.parametrize(
-    ("value", "n", "low", "high"), [(0.5, 100, 0.4038, 0.5962), (0.0, 50, 0.0, 0.0713), (1.0, 50, 0.9287, 1.0)]
-)
-def test_wilson_interval(value, n, low, high):
-    assert wilson(value, n) == pytest.approx((low, high), abs=1e-4)
-
-
 @pytest.mark.parametrize("name", ["mmvaeplus", "ebm-generalized"])
 def test_measures_of_a_real_method_repeat_with_the_seed(name):
-    data, method = make_data(), make_method(name).eval()
-    twice = [{**cross_coherence(context(method, data)), **joint_coherence(context(method, data))} for _ in range(2)]
+    data, method = image_data(), make_method(name).eval()
+    twice = [{**evaluate("cross", c), **evaluate("joint", c)} for c in (context(method, data) for _ in range(2))]
     assert twice[0] == twice[1]
-    assert {m.protocol for m in twice[0].values()} == {"pairs", "prior", "base", "aggregate-posterior"}
+    assert {m.protocol for m in twice[0].values()} == {"pairs", "all targets", "prior", "base", "aggregate-posterior"}
     for measure in twice[0].values():
         assert 0 <= measure.low <= measure.value <= measure.high <= 1
 
 
-def test_images_that_are_not_finite_are_no_result():
+def test_items_that_are_not_finite_are_no_result():
     """The argmax of NaN is class 0 in every modality, which would pass for perfect coherence."""
-    data, method = make_data(), make_method("mmvae").eval()
+    data, method = image_data(), make_method("mmvae").eval()
     with torch.no_grad():
         method.decoders["m1"].pixels.bias[:] = torch.nan
-    for evaluator in (joint_coherence, cross_coherence):
+    for name in ("joint", "cross"):
         with pytest.raises(FloatingPointError, match="m1 are not finite"):
-            evaluator(context(method, data))
+            evaluate(name, context(method, data))
 
 
-def test_a_measure_does_not_depend_on_which_were_asked_before():
-    data, method = make_data(), make_method("ebm-generalized").eval()
-    alone = cross_coherence(context(method, data))
-    shared = context(method, data)
-    joint_coherence(shared)
-    assert cross_coherence(shared) == alone
-    assert cross_coherence(context(method, data, seed=1)) != alone
+# Several attributes
 
 
-def test_sources_judged_together_are_judged_as_each_alone():
-    data, method = make_data(), make_method("mmvaeplus").eval()
-    sources = ["real", "prior", "aggregate", ("m0",), ("m2",), ("m0", "m2")]
-    together = context(method, data)
-    together.judge_all(sources)
-    for source in sources:
-        alone = context(method, data).judged(source)
-        assert alone.labels.keys() == together.judged(source).labels.keys()
-        for name, labels in alone.labels.items():
-            assert torch.equal(labels, together.judged(source).labels[name])
-        for name, features in alone.features.items():
-            assert torch.equal(features, together.judged(source).features[name])
+def test_joint_coherence_is_the_mean_over_attributes():
+    labels = {
+        "shape": {"a": torch.tensor([0, 1, 2, 3]), "b": torch.tensor([0, 1, 2, 0])},
+        "colour": {"a": torch.tensor([0, 0, 0, 0]), "b": torch.tensor([0, 0, 1, 1])},
+    }
+    value, details = joint_agreement(labels, {"shape": 4, "colour": 3})
+    assert value == (0.75 + 0.5) / 2
+    shape, colour = details["attributes"]["shape"], details["attributes"]["colour"]
+    assert (shape["coherence"], shape["histogram"]) == (0.75, [3, 2, 2, 1])
+    assert (colour["coherence"], colour["histogram"]) == (0.5, [6, 2, 0])
+    entropies = [-sum(p * math.log(p) for p in row) for row in ([3 / 8, 1 / 4, 1 / 4, 1 / 8], [3 / 4, 1 / 4])]
+    assert [shape["entropy"], colour["entropy"]] == pytest.approx(entropies)
+    assert details["entropy"] == pytest.approx(sum(entropies) / 2)
+    assert details["entropy_uniform"] == (math.log(4) + math.log(3)) / 2
+    assert "histogram" not in details
 
 
-@pytest.mark.parametrize("name", ["mopoe", "ebm-generalized"])
-def test_each_batch_is_encoded_once_for_all_subsets(name):
-    data, method = make_data(), make_method(name).eval()
-    counted = []
-    for m, encoder in method.encoders.items():
-        encoder.forward = lambda x, m=m, forward=encoder.forward: counted.append(m) or forward(x)
-    forwards = {m: encoder.forward for m, encoder in method.encoders.items()}
-    subset_coherence(context(method, data, samples=40, batch_size=20))
-    assert sorted(counted) == sorted(2 * list(method.encoders))
-    assert {m: encoder.forward for m, encoder in method.encoders.items()} == forwards
+def test_an_oracle_of_several_attributes():
+    data = hetero_data()
+    shared = context(Oracle(data), data, classifiers=ToyClassifiers())
+    joint, cross = evaluate("joint", shared), evaluate("cross", shared)["cross_coherence"]
+    base = joint["joint_coherence_base"]
+    assert base.value == cross.value == 1.0
+    assert base.chance == pytest.approx((4**-2 + 3**-2) / 2)
+    assert cross.chance == pytest.approx((1 / 4 + 1 / 3) / 2)
+    assert base.details["attributes"].keys() == {"shape", "colour"}
+    assert cross.details["attributes"] == {"shape": 1.0, "colour": 1.0}
+    assert cross.details["matrix"] == [[1.0] * 3] * 3
+    assert cross.n == (data.test.labels["colour"] >= 0).sum() == 30  # the tuples whose colour is known
+    assert (cross.low, cross.high) == wilson(1.0, 30)
+    assert base.n == 40
 
 
-def test_each_source_is_decoded_once_for_all_measures():
-    data, method = make_data(), make_method("mmvae").eval()
-    calls = []
-    decode = method.decode
-    method.decode = lambda latents, names: calls.append(len(latents)) or decode(latents, names)
-    shared = context(method, data, samples=40, batch_size=40)
-    for _ in range(2):
-        cross_coherence(shared)
-        joint_coherence(shared)
-    assert calls == [40] * (3 + 3)  # three sources; prior, base and aggregate posterior
+class ForgetsTheColour(Oracle):
+    """Decodes the tuple four rows on, of the same shape and another colour."""
+
+    def infer(self, batch, given, streams):
+        latents = super().infer(batch, given, streams)
+        return Latents((latents.z + 4) % len(self.data.test))
+
+
+def test_attributes_are_averaged_and_unknown_labels_left_out():
+    data = hetero_data(test=48)
+    shared = context(ForgetsTheColour(data), data, classifiers=ToyClassifiers(), samples=48)
+    measure = evaluate("cross", shared)["cross_coherence"]
+    assert measure.details["attributes"] == {"shape": 1.0, "colour": 0.0}
+    assert measure.value == 0.5
+
+
+def test_an_attribute_that_no_held_out_tuple_knows_is_left_out():
+    data = hetero_data()
+    data.test.labels["colour"].fill_(-1)
+    measure = evaluate("cross", context(ForgetsTheColour(data), data, classifiers=ToyClassifiers()))["cross_coherence"]
+    assert (measure.value, measure.chance, measure.n) == (1.0, 1 / 4, 40)
+    assert "attributes" not in measure.details
+
+
+def test_the_ceiling_is_that_of_each_attribute_by_itself():
+    """Of classifiers that err independently. By the mean over attributes it would be 0.75³ = 0.42."""
+    classifiers = NoisyClassifiers()
+    assert agreement_ceiling(classifiers, 3) == pytest.approx(0.75**3)
+    classifiers.accuracy_by_attribute = {name: {"shape": 1.0, "colour": 0.5} for name in "abc"}
+    assert agreement_ceiling(classifiers, 3) == (1 + 0.125) / 2
+    classifiers.accuracy_by_attribute = {"a": {"shape": 0.9}, "b": {}}
+    assert agreement_ceiling(classifiers, 2) == pytest.approx(0.81)
+    classifiers.accuracy_by_attribute = {}
+    assert agreement_ceiling(classifiers, 3) is None

@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 
-from methods.base import Modality
 from methods.distributions import Laplace, Normal
 
 
@@ -41,33 +40,6 @@ def test_kl_of_two_laplaces_by_monte_carlo():
     expected = abs(m) + b * math.exp(-abs(m) / b) - 1 - math.log(b)
     assert expected == pytest.approx(0.516446, abs=1e-6)
     assert (q.log_prob(z) - p.log_prob(z)).mean().item() == pytest.approx(expected, abs=3e-3)
-
-
-def test_perfect_reconstruction_has_the_known_log_likelihood():
-    x = torch.rand(2, 3, 28, 28)
-    m = Modality("m", (3, 28, 28))
-    torch.testing.assert_close(m.log_likelihood(x, x), torch.full((2,), -2352 * math.log(1.5)), atol=1e-3, rtol=0)
-    half = Modality("m", (3, 28, 28), likelihood_weight=0.5)
-    torch.testing.assert_close(half.log_likelihood(x, x), 0.5 * m.log_likelihood(x, x))
-
-
-def test_normal_likelihood_is_available():
-    x = torch.rand(2, 3, 4, 4)
-    expected = torch.distributions.Normal(x * 0, 1.0).log_prob(x).sum((1, 2, 3))
-    torch.testing.assert_close(
-        Modality("m", (3, 4, 4), likelihood="normal", likelihood_scale=1.0).log_likelihood(x, x * 0), expected
-    )
-
-
-@pytest.mark.parametrize("family", [Laplace, Normal])
-def test_the_sum_of_log_densities_is_their_sum(family):
-    x, loc = torch.rand(4, 2, 5), torch.rand(3, 4, 2, 5, requires_grad=True)
-    total = family.sum_log_prob(x, loc, 0.6, 2)
-    expected = family(loc, torch.tensor(0.6)).log_prob(x).sum((-2, -1))
-    assert total.shape == (3, 4)
-    torch.testing.assert_close(total, expected)
-    ours, theirs = (torch.autograd.grad(value.square().sum(), loc)[0] for value in (total, expected))
-    torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("family", [Laplace, Normal])

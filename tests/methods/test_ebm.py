@@ -12,7 +12,7 @@ PAIRS = [("mmvae", "ebm-base"), ("mmvaeplus", "ebm-generalized")]
 
 def pair(base, ebm, **prior):
     """The two methods with the same networks, and the energy network randomised where `energy` says so."""
-    one, other = make_method(base), make_method(ebm, prior={"family": "laplace", **prior})
+    one, other = make_method(base), make_method(ebm, prior={"base": "laplace", **prior})
     other.load_state_dict(one.state_dict(), strict=False)
     return one, other
 
@@ -20,7 +20,7 @@ def pair(base, ebm, **prior):
 def randomise(method):
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for p in method.prior.energy.parameters():
+        for p in method.prior.network.parameters():
             p.copy_(0.3 * torch.randn(p.shape, generator=generator))
 
 
@@ -77,7 +77,7 @@ def test_one_backward_equals_the_two_steps(ebm):
     method.zero_grad()
     method.loss(batch, Streams(0))[0].backward()
     for name, p in method.named_parameters():
-        if name.startswith("prior.energy"):
+        if name.startswith("prior.network"):
             assert p.grad is None, name
         else:
             torch.testing.assert_close(p.grad, together[name])
@@ -88,7 +88,7 @@ def test_one_backward_equals_the_two_steps(ebm):
     assert not captured["z"].requires_grad
     original(captured["z"], streams, 1.0)[0].backward()
     for name, p in method.named_parameters():
-        if name.startswith("prior.energy"):
+        if name.startswith("prior.network"):
             torch.testing.assert_close(p.grad, together[name])
         else:
             assert p.grad is None, name
@@ -108,7 +108,7 @@ def test_the_energy_is_its_own_group(ebm):
     method = make_method(ebm, prior={"lr": 3e-4})
     groups = {group["name"]: group for group in method.parameter_groups()}
     assert groups["energy"]["lr"] == 3e-4
-    assert set(groups["energy"]["params"]) == set(method.prior.energy.parameters())
+    assert set(groups["energy"]["params"]) == set(method.prior.network.parameters())
     assert "lr" not in groups["networks"]
 
 
@@ -121,7 +121,7 @@ def test_a_deep_well_attracts_joint_samples():
         def forward(self, z):
             return 2 * (z - centre).square().sum(-1, keepdim=True)
 
-    method.prior.energy = Well()
+    method.prior.network = Well()
     z = method.sample_prior(2000, Streams(0)).z
     torch.testing.assert_close(z.mean(0), 4 * centre / 5, atol=0.05, rtol=0)
     assert method.sample_base(2000, Streams(0)).z.mean().abs() < 0.1

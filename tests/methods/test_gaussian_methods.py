@@ -6,18 +6,20 @@ import pytest
 import torch
 from torch import nn
 
-from methods.base import Modality, Streams
+from methods.base import Streams
 from methods.distributions import Normal
+from methods.gaussian import GaussianConfig
 from methods.mmjsd import MMJSD, MMJSDConfig
+from methods.modality import ImageModality
 from methods.moe_elbo import MoEELBO
 from methods.mopoe import MoPoE, MoPoEConfig
 from methods.mvae import MVAE, MVAEConfig
 from methods.mvtcae import MVTCAE, MVTCAEConfig
-from methods.networks import NETWORKS, Networks
-from methods.shared import GaussianConfig
+from methods.networks import NETWORKS, NetworkChoice, Networks
 
 MU, VAR = (2.0, -1.0), (1.0, 0.5)  # of the two experts
 X = (0.3, -0.2)
+SCALAR = NetworkChoice(image="scalar")
 DECODE = ((1.5, 0.1), (-0.5, 0.4))  # location = slope · z + offset
 
 
@@ -26,7 +28,7 @@ class Constant(nn.Module):
 
     made = 0
 
-    def __init__(self, shape, w_dim, z_dim):
+    def __init__(self, modality, w_dim, z_dim):
         super().__init__()
         k = Constant.made % len(MU)
         Constant.made += 1
@@ -40,13 +42,13 @@ class Constant(nn.Module):
 class Line(nn.Module):
     made = 0
 
-    def __init__(self, shape, latent_dim):
+    def __init__(self, modality, latent_dim):
         super().__init__()
         self.slope, self.offset = DECODE[Line.made % len(DECODE)]
         Line.made += 1
 
     def forward(self, u):
-        return self.slope * u + self.offset
+        return (self.slope * u + self.offset)[..., None, None]
 
 
 @pytest.fixture
@@ -63,14 +65,17 @@ def scalar(monkeypatch):
     monkeypatch.setattr(Normal, "rsample", rsample)
 
     def make(cls, config, **settings):
-        spec = [Modality(name, (1,)) for name in ("m0", "m1")]
-        return cls(config(network="scalar", latent_dim=1, **settings), spec), samples
+        return cls(config(network=SCALAR, latent_dim=1, **settings), [pixel("m0"), pixel("m1")]), samples
 
     return make
 
 
+def pixel(name):
+    return ImageModality(name, (1, 1, 1))
+
+
 def batch(rows=1):
-    return {"m0": torch.full((rows, 1), X[0]), "m1": torch.full((rows, 1), X[1])}
+    return {name: torch.full((rows, 1, 1, 1), x) for name, x in zip(("m0", "m1"), X, strict=True)}
 
 
 def nll(m, z):
@@ -123,8 +128,7 @@ def test_mvae_adds_the_elbo_of_random_subsets(scalar):
 
 
 def test_mvae_of_one_modality_counts_its_elbo_twice(monkeypatch, scalar):
-    spec = [Modality("m0", (1,))]
-    method = MVAE(MVAEConfig(network="scalar", latent_dim=1, beta=1.0), spec)
+    method = MVAE(MVAEConfig(network=SCALAR, latent_dim=1, beta=1.0), [pixel("m0")])
     _, samples = scalar(MVAE, MVAEConfig)
     loss, _ = method.loss({"m0": batch()["m0"]}, Streams(0))
     q = poe(ONE, PRIOR)
@@ -168,7 +172,7 @@ def test_mmjsd_of_one_shifted_expert_is_an_eighth_of_the_squared_shift(monkeypat
     monkeypatch.setattr("tests.methods.test_gaussian_methods.VAR", (1.0,))
     scalar(MMJSD, MMJSDConfig)
     Constant.made = Line.made = 0
-    method = MMJSD(MMJSDConfig(network="scalar", latent_dim=1), [Modality("m0", (1,))])
+    method = MMJSD(MMJSDConfig(network=SCALAR, latent_dim=1), [pixel("m0")])
     _, terms = method.loss({"m0": batch()["m0"]}, Streams(0))
     assert terms["kl"].item() == pytest.approx(1.6**2 / 8, rel=1e-5)
 

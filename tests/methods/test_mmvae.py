@@ -27,8 +27,8 @@ class Recorder:
 def log_weights(method, batch, z, beta):
     """lw[k][m][b] by the definition; z is [K, M, B, D]."""
     names = list(method.modalities)
-    q = [method.expert(batch, m) for m in names]
-    q = [Laplace(e.loc, e.scale) for e in q]
+    q = [method.experts(batch, [m]) for m in names]
+    q = [Laplace(e.loc[0], e.scale[0]) for e in q]
     result = torch.zeros(z.shape[:3])
     for k in range(z.shape[0]):
         for m in range(len(names)):
@@ -83,9 +83,9 @@ def test_iwae_and_dreg_gradients_agree_for_one_sample_but_for_the_score_term():
 def test_one_modality_is_a_plain_vae(monkeypatch):
     method, batch, recorder = make_method("mmvae", m=1).eval(), make_batch(4, m=1), Recorder(monkeypatch)
     loss, _ = method.loss(batch, Streams(0))
-    z, q = recorder.samples[0][0, 0], method.expert(batch, "m0")
+    z, q = recorder.samples[0][0, 0], method.experts(batch, ["m0"])
     log_px = Laplace(method.decoders["m0"](z), torch.tensor(0.75)).log_prob(batch["m0"]).sum((1, 2, 3))
-    log_pz, log_qz = Laplace(0.0, 1.0).log_prob(z).sum(-1), Laplace(q.loc, q.scale).log_prob(z).sum(-1)
+    log_pz, log_qz = Laplace(0.0, 1.0).log_prob(z).sum(-1), Laplace(q.loc[0], q.scale[0]).log_prob(z).sum(-1)
     torch.testing.assert_close(loss, -(log_px + log_pz - log_qz).mean())
 
 

@@ -36,12 +36,12 @@ def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | N
     figure, grid = panels(rows, columns, (4.2 * columns, 3.4 * rows))
     axes, colours = iter(grid.flat), palette(list(histories))
     for (label, curve), axis in zip(elbo.items(), axes):
-        axis.plot(*curve, color=colours[label])
+        _draw(axis, curve, colours[label], label)
         axis.set(title=f"{label}: ELBO", xlabel="epoch", ylabel="nats")
         _zoom(axis, curve[1])
     for (term, curves), axis in zip(shared.items(), axes):
         for label, curve in curves.items():
-            axis.plot(*curve, color=colours[label], label=label)
+            _draw(axis, curve, colours[label], label)
         axis.set(title=term.replace("_", " "), xlabel="epoch", ylabel="nats")
         axis.legend(fontsize="x-small") if len(curves) <= COLUMNS else axis.legend(**BESIDE)
     for axis in axes:
@@ -69,6 +69,11 @@ def _curves(histories: Mapping[str, Sequence[History]], term: str) -> Curves:
         for label, group in histories.items()
     }
     return {label: curve for label, curve in curves.items() if curve[0]}
+
+
+def _draw(axis: Any, curve: tuple[list[float], list[float]], colour: Any, label: str) -> None:
+    # One epoch is no line.
+    axis.plot(*curve, color=colour, label=label, marker="o" if len(curve[0]) == 1 else None)
 
 
 def _zoom(axis: Any, values: Sequence[float]) -> None:

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from bench.config.names import changed_settings, differing, named, spelled
+from bench.config.changes import changed_settings
+from bench.config.names import differing, named, spelled
 from bench.config.resolve import restore
 from bench.errors import UsageError
 from tests.bench.config.conftest import POLYMNIST, configure, hetero, one

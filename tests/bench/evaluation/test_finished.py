@@ -224,3 +224,9 @@ def test_aggregate_posterior_has_one_sample_per_training_tuple(run):
     assert z.shape == (96, 4)
     assert torch.equal(z, aggregate_posterior(method, data, Streams(0), batch_size=40))
     assert not z.requires_grad
+
+
+def test_a_prior_that_cannot_be_fitted_is_named_and_the_others_are(run):
+    with pytest.raises(BenchError, match=r"seed-1: prior mixture: .*components"):
+        add(run, priors=["mixture", "flow"], settings=["priors.mixture.components=1000"])
+    assert [path.name.partition("@")[0] for path in run.priors_folder.iterdir()] == ["flow"]

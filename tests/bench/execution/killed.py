@@ -26,12 +26,14 @@ from typing import Any
 # Takes seconds to import: once here, and not in every attempt.
 import torch._dynamo  # noqa: F401
 
-from bench.runner import Run, execute
+from bench.runner import execute
 from bench.runs import lock as claims
 from bench.runs import provenance
+from bench.runs.run import Run
 from bench.training import loop as training
 from tests.bench.conftest import tiny_config
-from tests.conftest import band_judge, make_data
+from tests.conftest import BandClassifiers
+from tests.toy import image_data
 
 KILLS = 50
 WAYS = ["event", "power", "event", "power", "clock"]
@@ -117,15 +119,15 @@ class Killer:
 
 
 def attempt(run: Run, prepare: Callable[[], None]) -> int:
-    """Forks a process that carries the run out after `prepare`; gives its id. It exits with 0 when the run is done."""
+    """Forks a process that executes the run after `prepare`; gives its id. It exits with 0 when the run is done."""
     if process := os.fork():
         return process
     code = 2
     try:
         prepare()
-        outcome = execute(run, make_data(train=64, test=24), band_judge())
+        outcome = execute(run, image_data(train=64, test=24), BandClassifiers())
         print(run.path, outcome, run.status, file=sys.stderr)
-        # Killed between metrics.json and its last status, a run is finished all the same.
+        # Killed between its last results and its last status, a run is finished all the same.
         code = 0 if outcome in {"done", "skipped"} else 1
     except BaseException:
         traceback.print_exc()
@@ -165,7 +167,7 @@ def main(folder: Path) -> None:
         method = METHODS[count % len(METHODS)]
         config = tiny_config(method, "trainer.epochs=2")
         reference = Run(config, 0, folder / "whole")
-        if not reference.finished:
+        if not reference.finished(config.evaluation):
             os.waitpid(attempt(reference, lambda: None), 0)
         kill_until_done(Run(config, 0, folder / f"killed-{count}"), kills, chance)
         count += 1

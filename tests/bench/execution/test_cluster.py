@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import main
+from bench.commands.run import show_arrays
 from bench.errors import UsageError
-from bench.execution.cluster import Cluster, Resources, read_cluster
+from bench.execution.cluster import MANAGED, Cluster, Resources, read_cluster
+from bench.execution.dispatch import Execution, dispatch
 from bench.execution.slurm import Array, arrays, max_array_size, outside_of_jobs, parameters
-from bench.runner import Run
+from bench.runs.run import Run
 from tests.bench.conftest import tiny_config
+from tests.bench.runs.hostile import PLACED, put
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "cluster.example.yaml"
 
@@ -125,39 +127,77 @@ def test_a_job_submits_as_if_it_were_none(monkeypatch):
     assert os.environ["SLURM_JOB_ID"] == "7"
 
 
-def test_dry_run_prints_what_sbatch_would_get_and_writes_nothing(tmp_path, capsys):
+def test_dry_run_prints_what_sbatch_would_get_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", "")
     cluster, out = write(tmp_path, "partition: gpu\nmethods: {mvae: {time: 12h}}"), tmp_path / "out"
-    options = ["--dataset", "polymnist", "--executor", "slurm", "--cluster", cluster, "--out", out, "--dry-run"]
-    assert main(["run", "--methods", "mmvae,mopoe,mvae", "--seeds", "0-1", *map(str, options)]) == 0
+    asked = runs(out, "mmvae", "mopoe", "mvae", seeds=(0, 1))
+    show_arrays(asked, Execution(out, tmp_path, executor="slurm", cluster=cluster))
     printed = capsys.readouterr().out
-    assert printed.count("train") == 6
-    assert "array bench-polymnist: 4 jobs, 4 runs\njob_name: bench-polymnist\ntime: 240\n" in printed
-    assert "array bench-polymnist-mvae: 2 jobs, 2 runs\njob_name: bench-polymnist-mvae\ntime: 720\n" in printed
+    assert "array bench-toy: 4 jobs, 4 runs\njob_name: bench-toy\ntime: 240\n" in printed
+    assert "array bench-toy-mvae: 2 jobs, 2 runs\njob_name: bench-toy-mvae\ntime: 720\n" in printed
     assert printed.count("partition: gpu") == 2
     assert not out.exists()
 
 
+def test_without_slurm_the_way_to_do_without_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError, match="--executor local"):
+        dispatch(runs(tmp_path / "out", "mmvae"), Execution(tmp_path / "out", tmp_path, executor="slurm"))
+    assert not (tmp_path / "out").exists()
+
+
+# Options that are bench's own
+
+
+@pytest.mark.parametrize("key", [*MANAGED, "--time", "cpus_per_task", "sig", "outp", "open_mode", "t", "ntasks_per"])
+def test_an_option_that_bench_sets_itself_is_refused_also_by_a_beginning_of_its_name(tmp_path, key):
+    with pytest.raises(UsageError, match=rf"extra: {key}: bench sets .* itself: "):
+        read_cluster(write(tmp_path, f"extra: {{{key}: 1}}"))
+
+
+@pytest.mark.parametrize(("key", "named"), [("time", "time"), ("mem", "memory"), ("cpus-per-task", "cpus")])
+def test_the_key_to_use_is_named(tmp_path, key, named):
+    with pytest.raises(UsageError, match=f"the key `{named}` is for it"):
+        read_cluster(write(tmp_path, f"methods: {{mvae: {{extra: {{{key}: 1}}}}}}"))
+
+
+@pytest.mark.parametrize("key", ["T", "a b", "gres\\n", "é", "-J", "nice=1 --wrap", "Comment", "1"])
+def test_what_is_no_option_is_refused(tmp_path, key):
+    with pytest.raises(UsageError, match="no long option of sbatch"):
+        read_cluster(write(tmp_path, f'extra: {{"{key}": 1}}'))
+
+
+@pytest.mark.parametrize("key", ["gres", "mail_type", "--nice", "comment", "nodelist", "mem-bind", "time-min"])
+def test_other_options_are_sbatchs_own(tmp_path, key):
+    ((name, value),) = read_cluster(write(tmp_path, f"extra: {{{key}: x}}")).default.extra
+    assert (name, value) == (key.removeprefix("--").replace("_", "-"), "x")
+
+
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    "text",
     [
-        (["--executor", "slrum"], "did you mean 'slurm'"),
-        (["--jobs", "0"], "1 or more"),
-        (["--cluster", "cluster.yaml"], "--cluster does not go with --executor local"),
-        (["--wait"], "--wait does not go with --executor local"),
-        (["--executor", "slurm", "--jobs", "2"], "array_parallelism"),
-        (["--executor", "slurm", "--time-budget", "1h"], "--time-budget does not go with --executor slurm"),
-        (["--executor", "slurm", "--fail-fast"], "--fail-fast does not go with --executor slurm"),
-        (["--executor", "slurm", "--cluster", "none.yaml", "--dry-run"], "none.yaml"),
+        'partition: "gpu\\n#SBATCH --uid=0"',
+        'python: "python\\nrm -r x"',
+        'setup: ["module load a\\nb"]',
+        'extra: {comment: "a\\rb"}',
+        'constraint: "a\\u001b[2J"',
+        "account: |\n  two\n  lines",
+        'methods: {mvae: {qos: "a\\0b"}}',
     ],
 )
-def test_options_that_do_not_go_together_are_explained(capsys, arguments, message):
-    assert main(["run", "--methods", "mmvae", "--dataset", "polymnist", *arguments]) == 2
-    assert message in capsys.readouterr().err
+def test_a_value_of_several_lines_becomes_no_line_of_a_script(tmp_path, text):
+    with pytest.raises(UsageError, match="line end or a control character"):
+        read_cluster(write(tmp_path, text))
 
 
-def test_without_slurm_the_way_to_do_without_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("PATH", "")
-    options = ["--dataset", "polymnist", "--executor", "slurm", "--out", str(tmp_path / "out")]
-    assert main(["run", "--methods", "mmvae", *options]) == 2
-    assert "--executor local" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+@pytest.mark.parametrize("what", PLACED)
+def test_a_file_that_is_none_is_explained_and_blocks_nobody(tmp_path, what):
+    put(tmp_path / "cluster.yaml", what)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_cluster(tmp_path / "cluster.yaml")
+
+
+@pytest.mark.parametrize("text", ["cpus: 010", "cpus: 1:30", "cpus: 0x10", "a: &a [*a]", "time: 2001-99-99", "\xff"])
+def test_input_that_could_mean_anything_is_refused(tmp_path, text):
+    with pytest.raises(UsageError, match="cluster"):
+        read_cluster(write(tmp_path, text))

@@ -13,15 +13,16 @@ import pytest
 import torch
 
 from bench.cli import main
-from bench.commands.arguments import parse_duration
-from bench.execution.sequential import in_process
-from bench.runner import Run, execute
+from bench.execution.sequential import execute_in_order
+from bench.runner import execute
 from bench.runs import checkpoints
+from bench.runs.run import Run
 from bench.runs.store import read_json
 from bench.training import loop as training
 from tests.bench.conftest import tiny_config
 from tests.bench.execution.test_sequential import Silent
-from tests.conftest import band_judge, make_data
+from tests.conftest import BandClassifiers
+from tests.toy import image_data
 
 KILLS = 50
 
@@ -31,8 +32,8 @@ def run(tmp_path):
     return Run(tiny_config("mmvae", "trainer.epochs=2"), 0, tmp_path / "out")
 
 
-def carry_out(run, **options):
-    return execute(run, make_data(), band_judge(), **options)
+def attempt(run, **options):
+    return execute(run, image_data(), BandClassifiers(), **options)
 
 
 def results(path):
@@ -46,7 +47,7 @@ def results(path):
             for name, tensor in leaves({key: content[key] for key in ("method", "optimiser", "streams")})
         },
         "state": state,
-        "measures": read_json(path / "metrics.json")["measures"],
+        "measures": {file.name: read_json(file)["measures"] for file in (path / "measures").iterdir()},
         "history": pd.read_csv(path / "history.csv").drop(columns="seconds").to_csv(),
         "pictures": [(path / name).read_bytes() for name in ("samples_joint.png", "samples_cross.png")],
     }
@@ -118,27 +119,30 @@ def refusing(only="", error=errno.ENOSPC):
 @pytest.mark.parametrize(
     ("name", "error"),
     [
-        *((name, errno.ENOSPC) for name in ("checkpoint.pt", "metrics.json", "provenance.json", "samples_joint.png")),
+        *(
+            (name, errno.ENOSPC)
+            for name in ("checkpoint.pt", "training.json", "provenance.json", "joint@", "samples_joint.png")
+        ),
         *(("checkpoint.pt", error) for error in (errno.EROFS, errno.EACCES)),
     ],
 )
-def test_a_disk_that_refuses_ends_the_run_with_advice_and_the_same_command_goes_on(run, monkeypatch, name, error):
+def test_a_disk_that_refuses_ends_the_run_with_advice_and_the_same_command_resumes(run, monkeypatch, name, error):
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "mkstemp", refusing(name, error))
-        assert carry_out(run) == "failed"
+        assert attempt(run) == "failed"
     recorded = run.status["error"]
     assert recorded["kind"] == "storage"
     assert os.strerror(error) in recorded["message"]
     assert name in recorded["message"]
-    assert "the same command then goes on" in recorded["message"]
-    assert not run.finished
+    assert "the same command then resumes" in recorded["message"]
+    assert not run.finished(run.config.evaluation)
     assert not list(run.path.glob(".*"))
-    assert carry_out(run) == "done"
+    assert attempt(run) == "done"
 
 
 def test_a_disk_that_is_full_while_a_checkpoint_is_written_costs_no_checkpoint(run, tmp_path, monkeypatch):
     whole = Run(run.config, 0, tmp_path / "whole")
-    carry_out(whole)
+    attempt(whole)
     fsync, calls = os.fsync, []
 
     def sync(descriptor):
@@ -150,18 +154,18 @@ def test_a_disk_that_is_full_while_a_checkpoint_is_written_costs_no_checkpoint(r
     with monkeypatch.context() as patch:
         patch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
         patch.setattr(os, "fsync", sync)
-        assert carry_out(run) == "failed"
+        assert attempt(run) == "failed"
     before = checkpoints.read(run.path / "checkpoint.pt", torch.device("cpu"))["state"]["step"]
     assert before > 1
-    assert carry_out(run) == "done"
+    assert attempt(run) == "done"
     assert results(run.path) == results(whole.path)
 
 
 def test_a_status_that_cannot_be_written_ends_nothing_and_is_said_once(run, monkeypatch, caplog):
-    monkeypatch.setattr("bench.runner.STATUS_SECONDS", 0.0)
+    monkeypatch.setattr("bench.training.session.STATUS_SECONDS", 0.0)
     monkeypatch.setattr(tempfile, "mkstemp", refusing("status.json"))
-    assert carry_out(run) == "done"
-    assert run.finished
+    assert attempt(run) == "done"
+    assert run.finished(run.config.evaluation)
     warnings = [record.getMessage() for record in caplog.records]
     assert ["mmvae seed 0: running" in text for text in warnings] == [True, False]
     assert "mmvae seed 0: done, but the status cannot be written: [Errno 28]" in warnings[1]
@@ -171,7 +175,7 @@ def test_on_a_full_disk_runs_fail_with_their_cause_on_the_terminal(run, monkeypa
     other = Run(run.config, 1, run.out)
     monkeypatch.setattr(tempfile, "mkstemp", refusing())
     display = Silent()
-    outcomes = in_process([run, other], make_data(), band_judge(), display, force=False, fail_fast=False)
+    outcomes = execute_in_order([run, other], image_data(), BandClassifiers(), display, force=False, fail_fast=False)
     assert list(outcomes.values()) == ["failed", "failed"]
     assert "mmvae seed 1: failed (OSError: [Errno 28] No space left on device" in caplog.text
     assert not [file for file in run.out.rglob("*") if file.is_file() and file.name != "lock"]
@@ -181,7 +185,7 @@ def test_a_folder_in_which_no_lock_can_be_made_fails_its_run_alone(run, caplog):
     other = Run(run.config, 1, run.out)
     run.path.parent.mkdir(parents=True)
     run.path.write_text("a file in place of the run's folder")
-    outcomes = in_process([run, other], make_data(), band_judge(), Silent(), force=False, fail_fast=False)
+    outcomes = execute_in_order([run, other], image_data(), BandClassifiers(), Silent(), force=False, fail_fast=False)
     assert list(outcomes.values()) == ["failed", "done"]
     assert f"{run.path} cannot be written" in caplog.text
 
@@ -201,17 +205,5 @@ def test_a_time_budget_has_its_own_exit_code(bench, tmp_path):
     arguments = ["--methods", "mmvae", "--dataset", "polymnist", "--preset", "smoke", "--out", tmp_path]
     result = bench("run", *arguments, "--time-budget", "0.5s")
     assert result.returncode == 75, result.stderr
-    assert "the time budget is used up; the same command (without --force) goes on" in result.stderr
-    assert not list(tmp_path.glob("runs/*/*/*/*/metrics.json"))
-
-
-@pytest.mark.parametrize("text", ["", "0", "0s", "-5", "5d", "1h30m", "soon", "1e3", "nan"])
-def test_a_time_that_is_none_is_explained(capsys, text):
-    arguments = ["run", "--methods", "mmvae", "--dataset", "polymnist", f"--time-budget={text}"]
-    assert main(arguments) == 2
-    assert "such as 90s, 9m or 1.5h" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("9m", 540), ("1.5h", 5400), ("20", 20), ("0.5", 0.5)])
-def test_times_are_parsed(text, seconds):
-    assert parse_duration("--time-budget", text) == seconds
+    assert "the time budget is used up; the same command (without --force) resumes" in result.stderr
+    assert not list(tmp_path.glob("runs/*/*/*/*/training.json"))

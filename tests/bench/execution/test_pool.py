@@ -1,6 +1,5 @@
-"""Several processes at once: who starts when, what each is given, and what becomes of them."""
+"""Several processes at once: who starts when, what each is given, and how they end."""
 
-import argparse
 import json
 import os
 import signal
@@ -11,20 +10,19 @@ import threading
 import pytest
 import torch
 
-from bench.commands import dispatch
-from bench.execution import pool
+from bench.execution import dispatch, pool
 from bench.execution.dispatch import automatic_jobs
-from bench.execution.jobs import new_submission, submissions
-from bench.execution.pool import Task, environments, run_pool, tasks_of
-from bench.execution.sequential import StopRequest
+from bench.execution.orders import Order, read_order
+from bench.execution.pool import Task, end_of, environments, run_pool, tasks_of
+from bench.execution.stopping import StopRequest
+from bench.execution.submissions import new_submission, read_submissions
 from bench.execution.watching import Overview, count, progress_of
-from bench.execution.worker import Order, read_order
-from bench.runner import Run, write_status
-from bench.training import acceleration
-from bench.training.acceleration import cores
+from bench.runs.machine import cores
+from bench.runs.run import Run
+from bench.runs.state import write_status
 from tests.bench.conftest import run_folder, tiny_config
 
-# Instead of training: notes that it has begun, does what the task's order file says, and ends with the code it names.
+# Instead of training: notes that it has started, does what the task's order file says, and ends with the code it names.
 WORKER = """
 import os, pathlib, signal, sys, time
 order = pathlib.Path(sys.argv[1])
@@ -32,12 +30,12 @@ stopped = lambda number, frame: sys.exit(130)
 signal.signal(signal.SIGTERM, stopped)
 what, *arguments = order.read_text().split()
 if what != "save":
-    order.with_suffix(".begun").write_text(os.environ["SLOT"])
+    order.with_suffix(".started").write_text(os.environ["SLOT"])
 if what == "exit":
     sys.exit(int(arguments[0]))
 if what == "kill":
     os.kill(os.getpid(), signal.SIGKILL)
-if what == "meet":  # ends when the others that it names have begun as well, which they only do beside it
+if what == "meet":  # ends when the others that it names have started as well, which they only do beside it
     while not all(order.with_name(name).exists() for name in arguments):
         time.sleep(0.01)
 if what == "wait":
@@ -45,7 +43,7 @@ if what == "wait":
 if what == "save":  # for ever: only a second signal ends it
     asked = lambda number, frame: (signal.signal(signal.SIGTERM, stopped), order.with_suffix(".asked").touch())
     signal.signal(signal.SIGTERM, asked)
-    order.with_suffix(".begun").touch()
+    order.with_suffix(".started").touch()
     while True:
         signal.pause()
 """
@@ -80,7 +78,7 @@ def tasks(tmp_path, monkeypatch):
     return make
 
 
-def carry_out(tasks, jobs, stop=None, **options):
+def execute(tasks, jobs, stop=None, **options):
     slots = [{"SLOT": str(slot)} for slot in range(jobs)]
     outcomes = run_pool(tasks, slots, Overview(), stop or StopRequest(), **options)
     return [outcomes.get(task.run) for task in tasks]
@@ -101,22 +99,22 @@ def signal_when(number, *paths):
 
 
 def test_as_many_processes_as_slots_are_at_work_at_once(tasks, tmp_path):
-    # The first two end only when both have begun; the third must not have begun before one of them ended.
-    assert carry_out(tasks("meet 1.begun", "meet 0.begun", "exit 0"), jobs=2) == ["done"] * 3
-    assert {(tmp_path / f"{number}.begun").read_text() for number in (0, 1)} == {"0", "1"}
+    # The first two end only when both have started; the third must not have started before one of them ended.
+    assert execute(tasks("meet 1.started", "meet 0.started", "exit 0"), jobs=2) == ["done"] * 3
+    assert {(tmp_path / f"{number}.started").read_text() for number in (0, 1)} == {"0", "1"}
 
 
 def test_one_slot_takes_the_tasks_in_order(tasks, tmp_path):
-    carry_out(tasks("exit 0", "exit 0", "exit 0"), jobs=1)
-    times = [(tmp_path / f"{number}.begun").stat().st_mtime_ns for number in range(3)]
+    execute(tasks("exit 0", "exit 0", "exit 0"), jobs=1)
+    times = [(tmp_path / f"{number}.started").stat().st_mtime_ns for number in range(3)]
     assert times == sorted(times)
 
 
 def test_a_failed_or_killed_process_leaves_the_others_alone(tasks, capsys):
-    outcomes = carry_out(tasks("exit 1", "kill", "exit 0", "exit 75", "exit 3"), jobs=2)
+    outcomes = execute(tasks("exit 1", "kill", "exit 0", "exit 75", "exit 3"), jobs=2)
     assert outcomes == ["failed", "failed", "done", "partial", "failed"]
     said = capsys.readouterr().err
-    assert "mmvae seed 1: failed (killed by SIGKILL; see" in said
+    assert "mmvae seed 1: failed (killed by SIGKILL, as Linux does when memory is used up; see" in said
     assert "mmvae seed 4: failed (exit code 3; see" in said
 
 
@@ -124,33 +122,33 @@ def test_the_cause_of_a_failure_is_the_runs_own_word(tasks, capsys):
     (task,) = tasks("exit 1")
     error = {"kind": "diverged", "type": "Diverged", "message": "loss is nan"}
     write_status(task.run, "failed", error=error)
-    carry_out([task], jobs=1)
+    execute([task], jobs=1)
     assert "failed (diverged): Diverged: loss is nan" in capsys.readouterr().err
 
 
-def test_fail_fast_begins_no_other_run(tasks, tmp_path):
-    assert carry_out(tasks("exit 1", "exit 0", "exit 0"), jobs=1, fail_fast=True) == ["failed", None, None]
-    assert not (tmp_path / "1.begun").exists()
+def test_fail_fast_starts_no_other_run(tasks, tmp_path):
+    assert execute(tasks("exit 1", "exit 0", "exit 0"), jobs=1, fail_fast=True) == ["failed", None, None]
+    assert not (tmp_path / "1.started").exists()
 
 
-def test_a_signal_is_passed_on_and_nothing_more_begins(tasks, tmp_path):
-    thread = signal_when(signal.SIGINT, tmp_path / "1.begun")
-    assert carry_out(tasks("wait", "wait", "exit 0"), jobs=2) == ["interrupted"] * 3
+def test_a_signal_is_passed_on_and_nothing_more_starts(tasks, tmp_path):
+    thread = signal_when(signal.SIGINT, tmp_path / "1.started")
+    assert execute(tasks("wait", "wait", "exit 0"), jobs=2) == ["interrupted"] * 3
     thread.join()
-    assert not (tmp_path / "2.begun").exists()
+    assert not (tmp_path / "2.started").exists()
 
 
 def test_at_the_second_signal_all_processes_end(tasks, tmp_path):
-    thread = signal_when(signal.SIGTERM, tmp_path / "0.begun", tmp_path / "0.asked")
+    thread = signal_when(signal.SIGTERM, tmp_path / "0.started", tmp_path / "0.asked")
     with pytest.raises(KeyboardInterrupt):
-        carry_out(tasks("save", "exit 0"), jobs=1)
+        execute(tasks("save", "exit 0"), jobs=1)
     thread.join()
-    assert not (tmp_path / "1.begun").exists()
+    assert not (tmp_path / "1.started").exists()
 
 
-def test_a_used_up_time_budget_begins_nothing(tasks, tmp_path):
-    assert carry_out(tasks("exit 0", "exit 0"), jobs=2, stop=StopRequest(deadline=0.0)) == ["partial"] * 2
-    assert not (tmp_path / "0.begun").exists()
+def test_a_used_up_time_budget_starts_nothing(tasks, tmp_path):
+    assert execute(tasks("exit 0", "exit 0"), jobs=2, stop=StopRequest(deadline=0.0)) == ["partial"] * 2
+    assert not (tmp_path / "0.started").exists()
 
 
 def test_cores_are_divided(monkeypatch):
@@ -165,9 +163,9 @@ def test_cores_are_divided(monkeypatch):
     ("device", "runs", "machine", "jobs"), [("cpu", 9, 2, 2), ("cpu", 1, 4, 1), ("cpu", 99, 64, 8), ("cuda", 9, 2, 1)]
 )
 def test_without_jobs_there_is_a_run_on_each_core_and_one_on_an_accelerator(monkeypatch, device, runs, machine, jobs):
-    monkeypatch.setattr(acceleration, "cores", lambda: machine)
+    monkeypatch.setattr(dispatch, "cores", lambda: machine)
     monkeypatch.setattr(dispatch, "choose_device", torch.device)
-    assert automatic_jobs([None] * runs, argparse.Namespace(device=device)) == jobs
+    assert automatic_jobs(runs, device) == jobs
 
 
 def test_gpus_are_given_out_in_turn_unless_one_is_named(monkeypatch):
@@ -182,10 +180,10 @@ def test_gpus_are_given_out_in_turn_unless_one_is_named(monkeypatch):
 def test_every_run_has_an_order_and_stands_in_the_record(tmp_path):
     runs = [Run(tiny_config(), seed, tmp_path) for seed in (0, 1)]
     submission = new_submission(tmp_path, "local")
-    tasks = tasks_of([Order((run,), tmp_path / "data", "cpu") for run in runs], submission, tmp_path)
+    tasks = tasks_of([Order((run,), tmp_path / "data", "cpu") for run in runs], submission)
     assert [read_order(task.order).runs for task in tasks] == [(run,) for run in runs]
-    (record,) = submissions(tmp_path)
-    assert [job.runs for job in record.jobs] == [[str(run.path.relative_to(tmp_path))] for run in runs]
+    ((record,), _) = read_submissions(tmp_path)
+    assert [job.runs for job in record.jobs] == [[run.relative_path] for run in runs]
     assert [tmp_path / job.log for job in record.jobs] == [task.log for task in tasks]
 
 
@@ -196,6 +194,23 @@ def test_states_are_counted_and_progress_is_read_from_the_status(tmp_path):
     write_status(runs[1], "running")
     assert progress_of(runs[0]) == "epoch 2/3  loss 12.0  9 samples/s  1:05 left"
     assert progress_of(runs[1]) == "running"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (3, "exit code 3"),
+        (-signal.SIGSEGV, "killed by SIGSEGV"),
+        (-signal.SIGKILL, "killed by SIGKILL, as Linux does when memory is used up"),
+        (-40, "killed by signal 40"),
+    ],
+)
+def test_how_a_process_ended_is_told(code, words):
+    assert end_of(code) == words
+
+
+def results(folder):
+    return {path.name: json.loads(path.read_text())["measures"] for path in (folder / "measures").iterdir()}
 
 
 def test_several_processes_give_the_numbers_of_one(bench, tmp_path):
@@ -209,8 +224,9 @@ def test_several_processes_give_the_numbers_of_one(bench, tmp_path):
     assert two.returncode == 1, two.stderr
     assert "mmvae seed 0: done" in two.stderr
     assert "ebm-base seed 0: failed (diverged)" in two.stderr
-    results = [json.loads((run_folder(tmp_path / out, "mmvae") / "metrics.json").read_text()) for out in ("one", "two")]
-    assert results[0]["measures"] == results[1]["measures"]
+    one_by_one, at_once = (results(run_folder(tmp_path / out, "mmvae")) for out in ("one", "two"))
+    assert one_by_one == at_once
+    assert len(one_by_one) >= 5
     assert "mmvae" in (tmp_path / "two" / "leaderboard.md").read_text()
     again = bench("run", "--methods", "mmvae", *several)
     assert again.returncode == 0, again.stderr

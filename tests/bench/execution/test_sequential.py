@@ -1,4 +1,4 @@
-"""Which runs are begun, in which order, and what ends them."""
+"""Which runs are executed, in which order, and what ends them."""
 
 import fcntl
 import itertools
@@ -8,10 +8,12 @@ import time
 import pytest
 
 from bench.execution import sequential as executors
-from bench.execution.sequential import StopRequest, exit_code, in_process
-from bench.runner import Run
+from bench.execution.sequential import execute_in_order, exit_code
+from bench.execution.stopping import StopRequest
+from bench.runs.run import Run
 from tests.bench.conftest import tiny_config
-from tests.conftest import band_judge, make_data
+from tests.conftest import BandClassifiers
+from tests.toy import image_data
 
 
 class Silent:
@@ -40,7 +42,9 @@ def _impatient(monkeypatch):
 
 def go(runs, display=None, *, force=False, fail_fast=False, **options):
     display = display or Silent()
-    outcomes = in_process(runs, make_data(), band_judge(), display, force=force, fail_fast=fail_fast, **options)
+    outcomes = execute_in_order(
+        runs, image_data(), BandClassifiers(), display, force=force, fail_fast=fail_fast, **options
+    )
     return list(outcomes.values())
 
 
@@ -57,7 +61,7 @@ def states(runs):
 # The order of the runs
 
 
-def test_runs_are_carried_out_in_order(runs):
+def test_runs_are_executed_in_order(runs):
     display = Silent()
     assert go(runs, display) == ["done"] * 3
     assert display.messages == [f"[{n}/3] mmvae seed {n - 1}: done" for n in (1, 2, 3)]
@@ -77,6 +81,17 @@ def test_a_failed_run_leaves_the_others_alone_and_its_cause_is_shown(runs):
     assert go(runs[:2], display) == ["failed", "done"]
     assert "failed (error): BenchError: " in display.messages[0]
     assert "checkpoint.pt cannot be used" in display.messages[0]
+
+
+def test_a_run_whose_directory_is_not_its_own_leaves_the_others_alone(runs, tmp_path):
+    (tmp_path / "mine").mkdir()
+    runs[0].path.parent.mkdir(parents=True)
+    runs[0].path.symlink_to(tmp_path / "mine")
+    (tmp_path / "mine" / "training.json").write_text("{}")
+    display = Silent()
+    assert go(runs[:2], display, force=True) == ["failed", "done"]
+    assert "symbolic link" in display.messages[0]
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["lock", "training.json"]
 
 
 def test_fail_fast_ends_with_the_first_failure(runs):
@@ -139,8 +154,8 @@ def test_waiting_ends_with_a_reason_to_stop(runs):
 # Reasons to stop
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR2])
-def test_a_signal_saves_the_state_and_begins_no_other_run(runs, number):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR2])
+def test_a_signal_saves_the_state_and_starts_no_other_run(runs, number):
     before = signal.getsignal(number)
     assert go(runs, Silent(progress=lambda _: signal.raise_signal(number))) == ["interrupted"] * 3
     assert states(runs) == ["interrupted", "new", "new"]
@@ -165,7 +180,7 @@ def test_a_signal_may_stand_for_another_reason(runs):
     assert states(runs[:1]) == ["requeued"]
 
 
-def test_a_time_budget_that_is_used_up_leaves_partial_runs_that_can_be_gone_on_with(runs):
+def test_a_time_budget_that_is_used_up_leaves_partial_runs_that_can_be_resumed(runs):
     stop = StopRequest(deadline=time.monotonic() + 3600)
 
     def use_up(_progress):
@@ -177,16 +192,10 @@ def test_a_time_budget_that_is_used_up_leaves_partial_runs_that_can_be_gone_on_w
     assert go(runs) == ["done"] * 3
 
 
-def test_with_no_time_left_nothing_is_begun_but_what_is_finished_counts(runs):
+def test_with_no_time_left_nothing_is_started_but_what_is_finished_counts(runs):
     go(runs[1:2])
     assert go(runs, stop=StopRequest(deadline=time.monotonic())) == ["partial", "skipped", "partial"]
     assert states(runs) == ["new", "done", "new"]
-
-
-def test_there_is_no_reason_to_stop_before_the_deadline():
-    assert StopRequest()() is None
-    assert StopRequest(deadline=time.monotonic() + 3600)() is None
-    assert StopRequest(deadline=time.monotonic())() == "partial"
 
 
 @pytest.mark.parametrize(

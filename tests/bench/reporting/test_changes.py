@@ -38,7 +38,6 @@ def test_settings_that_came_and_went_with_the_code():
         {"method": "of a plug-in"},
         {"dataset": "nowhere"},
         {"preset": "nightly"},
-        {"model": {}},
         {"modalities": {"m0": 3}},
     ],
 )

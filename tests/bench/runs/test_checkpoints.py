@@ -12,9 +12,11 @@ import torch
 
 from bench.errors import BenchError
 from bench.runs import checkpoints
-from bench.runs.checkpoints import Damaged, previous, read, read_latest, save
+from bench.runs.checkpoints import Damaged, read, read_latest, save
+from bench.runs.store import previous
 from bench.training import loop as training
-from bench.training.loop import Interrupted, load_model
+from bench.training.loop import Interrupted
+from bench.training.state import load_model
 from tests.bench.training.test_loop import after, equal, make, run
 
 CPU = torch.device("cpu")

@@ -15,7 +15,8 @@ import pytest
 
 import bench
 from bench.runs import lock as claims
-from bench.runs.lock import Busy, Replaced, claim, claimed
+from bench.runs.lock import Busy, Replaced, Unusable, claim, claimed
+from tests.bench.runs.hostile import PLACED, put
 
 LONG_AGO = claims.SILENCE_SECONDS + 100
 
@@ -54,7 +55,7 @@ def test_a_claim_names_its_owner_and_no_longer_than_it_lasts(path):
 
 
 def test_a_second_claim_steps_aside_at_once(path):
-    with claim(path), pytest.raises(Busy, match="lock"), claim(path):
+    with claim(path), pytest.raises(Busy, match="at work on"), claim(path):
         pytest.fail("two have it")
     with claim(path):
         pass
@@ -85,7 +86,14 @@ def test_a_claim_ends_with_its_process_however_it_ends(path):
         mine.check()
 
 
-@pytest.mark.parametrize("record", ["", '{"host": "', "[]", '{"host": 1}', "null"])
+@pytest.mark.parametrize(
+    "record",
+    [
+        *["", '{"host": "', "[]", '{"host": 1}', "null", "\x00" * 99, "[" * 5000, "x" * 10**6],
+        *['{"host": 1, "pid": 7, "started": 0}', '{"host": "elsewhere", "pid": "7", "started": 0}'],
+        *['{"host": "elsewhere", "pid": 7, "started": "now"}', '{"host": "elsewhere", "pid": true, "started": 0}'],
+    ],
+)
 def test_half_a_record_is_none(path, record):
     path.parent.mkdir()
     path.write_text(record)
@@ -158,6 +166,37 @@ def test_a_heartbeat_that_cannot_be_written_ends_nothing(path, monkeypatch):
         while len(beats) < 3:
             assert time.monotonic() < deadline
         mine.check()
+
+
+@pytest.mark.parametrize("what", PLACED)
+def test_what_is_no_lock_file_is_explained_and_left_alone(path, what):
+    put(path, what)
+    assert not claimed(path)
+    with pytest.raises(Unusable, match=r"lock.*remove it, and try again"), claim(path):
+        pytest.fail("claimed")
+    assert os.path.lexists(path)
+
+
+def test_a_link_in_place_of_the_lock_costs_nothing_that_it_names(path, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "mine")
+    with pytest.raises(Unusable), claim(path):
+        pytest.fail("claimed")
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_claim_survives_that_its_file_becomes_a_folder(path):
+    with claim(path) as mine:
+        put(path, "folder")
+        with pytest.raises(Replaced):
+            mine.check()
+
+
+def test_training_and_evaluation_make_the_same_claim(path):
+    """Who is at work is named, so that the other can say so and move on."""
+    with claim(path), pytest.raises(Busy, match=f"at work on .*: process {os.getpid()} on"), claim(path):
+        pytest.fail("two have it")
 
 
 def test_nothing_is_claimed_where_there_is_no_lock(path):

@@ -6,6 +6,9 @@ import torch
 
 import bench
 from bench.runs import provenance
+from bench.runs.run import Run
+from bench.runs.store import write_json
+from tests.bench.conftest import tiny_config
 
 needs_git = pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 
@@ -84,6 +87,26 @@ def test_the_environment_names_libraries_and_hardware():
     assert environment["versions"]["torch"] == torch.__version__
     hardware = environment["hardware"]
     assert (hardware["device"], hardware["threads"]) == ("cpu", torch.get_num_threads())
-    assert hardware["acceleration"] == {"bfloat16": False, "channels_last": False, "graph": False}
     assert hardware["cores"] >= 1
     assert all(hardware[key] for key in ("name", "host", "system"))
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"sessions": 3}', "{"])
+def test_a_damaged_record_of_earlier_sessions_ends_nothing(tmp_path, content):
+    run = Run(tiny_config(), 0, tmp_path)
+    run.path.mkdir(parents=True)
+    run.checkpoint_file.touch()
+    run.provenance_file.write_text(content)
+    given = {"data": {}, "classifier_accuracy": {}, "acceleration": {}}
+    found = provenance.describe(run, torch.device("cpu"), **given)
+    assert len(found["sessions"]) == 1
+
+
+def test_earlier_sessions_are_kept_and_the_first_ones_code_counts(tmp_path):
+    run = Run(tiny_config(), 0, tmp_path)
+    given = {"data": {}, "classifier_accuracy": {}, "acceleration": {}}
+    first = provenance.describe(run, torch.device("cpu"), **given)
+    write_json(run.provenance_file, {**first, "started": "then", "code": {"version": "0"}})
+    run.checkpoint_file.touch()
+    again = provenance.describe(run, torch.device("cpu"), **given)
+    assert (len(again["sessions"]), again["started"], again["code"]) == (2, "then", {"version": "0"})

@@ -11,19 +11,21 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.errors import BenchError
+from bench.errors import BenchError, DataMissing
 from bench.runs.store import (
     cache_root,
     check_writable,
     exclusive,
     new_directory,
     read_json,
+    read_regular,
     remove_directory,
     remove_temporaries,
     write_atomic,
     write_json,
     write_text,
 )
+from tests.bench.runs.hostile import PLACED, put
 
 
 def fail(file):
@@ -191,6 +193,29 @@ def test_json_without_a_meaning_is_refused(tmp_path, value):
     assert json.loads((tmp_path / "file").read_text()) == 1
 
 
+@pytest.mark.parametrize("what", PLACED)
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path, what):
+    put(tmp_path / "file", what)
+    with pytest.raises(OSError, match="file"):
+        read_regular(tmp_path / "file")
+    with pytest.raises(OSError, match="file"):
+        read_json(tmp_path / "file")
+
+
+def test_a_file_is_not_read_without_end(tmp_path):
+    (tmp_path / "file").write_bytes(b"x" * 11)
+    assert read_regular(tmp_path / "file", most=11) == b"x" * 11
+    with pytest.raises(OSError, match="larger than 10 bytes"):
+        read_regular(tmp_path / "file", most=10)
+
+
+@pytest.mark.parametrize("text", ["", "{", "NaN", "[Infinity]", "[" * 10**5, "\udcff", "9" * 5000])
+def test_text_that_is_no_json_of_ours_is_a_value_error(tmp_path, text):
+    (tmp_path / "file").write_text(text, errors="surrogateescape")
+    with pytest.raises(ValueError, match=r"."):
+        read_json(tmp_path / "file")
+
+
 def test_a_lock_keeps_another_process_out(tmp_path):
     script = (
         "import sys; from pathlib import Path; from bench.runs.store import exclusive\nprint('ready', flush=True)\n"
@@ -255,3 +280,15 @@ def test_where_the_cache_is(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/three")
     assert cache_root() == Path("/three/.cache/multimodal-prior-bench")
+
+
+def test_without_a_home_the_way_to_name_a_cache_is_told(monkeypatch):
+    for name in ("BENCH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nobody)
+    with pytest.raises(DataMissing, match="set BENCH_CACHE"):
+        cache_root()

@@ -21,12 +21,13 @@ def measured(monkeypatch, axes, methods=("mmvae", "ebm-generalized")):
     return measure_scaling(methods, "polymnist", "smoke", settings, None, image_modalities(5), CPU, rounds=2)
 
 
-def test_memory_of_a_mixture_with_one_expert_per_row_is_linear_in_modalities(monkeypatch):
+def test_a_step_with_one_expert_per_row_is_linear_in_modalities(monkeypatch):
     points = measured(monkeypatch, {"modalities": (2, 4, 8)}, ["mmvae", "mvtcae", "moe-elbo"])
     assert [(point["axis"], point["size"]) for point in points[::3]] == [("modalities", m) for m in (2, 4, 8)]
     fits = exponents(points)
     assert [fit["method"] for fit in fits] == ["mmvae", "mvtcae", "moe-elbo"]
     for fit in fits:
+        assert fit["flops"] == pytest.approx(1.0, abs=0.02)
         assert fit["peak_bytes"] == pytest.approx(1.0, abs=0.05)
     for point in points:
         assert 0 < point["seconds_low"] <= point["seconds"] <= point["seconds_high"]

@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from methods.base import Streams
-from methods.priors import EnergyPrior, EnergyPriorConfig, FactorisedPrior, FactorisedPriorConfig, langevin
+from methods.distributions import Normal, kl_normal
+from methods.priors.energy import EnergyFitConfig, EnergyPrior, EnergyPriorConfig
+from methods.priors.factorised import FactorisedPrior, NormalPrior, NormalPriorConfig
 
 
 class Quadratic(nn.Module):
@@ -21,7 +23,7 @@ class Quadratic(nn.Module):
 
 def quadratic_prior(theta, **config):
     prior = EnergyPrior(EnergyPriorConfig(**config), 1)
-    prior.energy = Quadratic(theta)
+    prior.network = Quadratic(theta)
     return prior
 
 
@@ -44,7 +46,7 @@ def test_variance_of_langevin_on_a_gaussian(s, theta, steps, variance):
 @pytest.mark.parametrize(("s", "expected"), [(0.4, 1.04), (1.0, 1.25)])
 def test_langevin_on_a_laplace(s, expected):
     """E|z| = b + s²/4b at stationarity."""
-    prior = quadratic_prior(0.0, family="laplace", steps=400, step_size=s)
+    prior = quadratic_prior(0.0, base="laplace", steps=400, step_size=s)
     assert prior.sample(60_000, Streams(0)).abs().mean().item() == pytest.approx(expected, rel=0.02)
 
 
@@ -52,9 +54,9 @@ def test_linear_energy_shifts_the_gaussian():
     """f(z) = c·z under N(0, I): p_α = N(−c, I) and log Z = |c|²/2."""
     c = torch.tensor([0.5, -1.0])
     prior = EnergyPrior(EnergyPriorConfig(steps=100), 2)
-    prior.energy = nn.Linear(2, 1, bias=False)
+    prior.network = nn.Linear(2, 1, bias=False)
     with torch.no_grad():
-        prior.energy.weight[:] = c
+        prior.network.weight[:] = c
     z = prior.sample(50_000, Streams(0))
     torch.testing.assert_close(z.mean(0), -c, atol=0.03, rtol=0)
     log_z, ess = prior.log_partition(1_000_000, Streams(1))
@@ -78,13 +80,18 @@ def test_log_z_is_of_the_density_that_log_prob_gives():
     assert prior.log_partition(100_000, Streams(0))[0] == pytest.approx(-0.5 * math.log(2.5), abs=0.01)
 
 
-def test_a_factorised_prior_is_normalised():
-    assert FactorisedPrior(FactorisedPriorConfig(), 2).log_partition(10, Streams(0)) == (0.0, math.inf)
+def test_the_divergence_is_estimated_up_to_log_z():
+    """f(z) = θ|z|²/2 under N(0, 1) is N(0, 1 / (1 + θ)): KL(q || p_α) = E_q [log q − log p0 + f] + log Z."""
+    prior = quadratic_prior(3.0)
+    q = Normal(torch.tensor([[0.5], [-1.0]]), torch.tensor([[0.3], [1.0]]))
+    z = q.rsample(torch.Generator().manual_seed(0), (100_000,))
+    with torch.no_grad():
+        estimates = prior.kl(q, z) - math.log(2)
+    exact = kl_normal(q, Normal(torch.zeros(1), torch.tensor([0.5])))
+    assert ((estimates.mean(0) - exact).abs() < 4 * estimates.std(0) / math.sqrt(len(z))).all()
 
 
-def test_no_steps_leave_the_start_and_one_state_gives_one_chain():
-    z = torch.randn(10, 3)
-    assert torch.equal(langevin(lambda z: -z.square().sum(-1), z, 0, 0.4, None), z)
+def test_one_state_gives_one_chain():
     prior = EnergyPrior(EnergyPriorConfig(steps=5), 3)
     assert torch.equal(prior.sample(7, Streams(3)), prior.sample(7, Streams(3)))
     assert not torch.equal(prior.sample(7, Streams(3)), prior.sample(7, Streams(4)))
@@ -104,7 +111,7 @@ def test_chains_run_under_no_grad():
 
 
 def randomised(prior):
-    for p in prior.energy.parameters():
+    for p in prior.network.parameters():
         nn.init.normal_(p, std=0.5)
     return prior
 
@@ -114,12 +121,12 @@ def test_the_density_moves_z_and_the_loss_moves_alpha():
     z = torch.randn(6, 4, requires_grad=True)
     prior.log_prob(z).sum().backward()
     assert z.grad.abs().sum() > 0
-    assert all(p.grad is None for p in prior.energy.parameters())
+    assert all(p.grad is None for p in prior.network.parameters())
     z.grad = None
     prior.loss(z, Streams(0), 1.0)[0].backward()
     assert z.grad is None
     # The last layer's bias shifts both phases alike.
-    assert all(p.grad.abs().sum() > 0 for p in list(prior.energy.parameters())[:-1])
+    assert all(p.grad.abs().sum() > 0 for p in list(prior.network.parameters())[:-1])
 
 
 def test_one_step_lowers_the_energy_of_posterior_samples_relative_to_the_prior():
@@ -128,7 +135,7 @@ def test_one_step_lowers_the_energy_of_posterior_samples_relative_to_the_prior()
     negative = prior.sample(500, Streams(0)).detach()
 
     def gap():
-        return (prior.f(z).mean() - prior.f(negative).mean()).item()
+        return (prior.energy(z).mean() - prior.energy(negative).mean()).item()
 
     before = gap()
     optimiser = torch.optim.SGD(prior.parameters(), lr=1e-3)
@@ -148,7 +155,7 @@ def test_energy_of_a_narrow_posterior_reaches_the_known_fixed_point():
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        path.append(prior.energy.theta.item())
+        path.append(prior.network.theta.item())
         if step == 0:
             assert path[0] > 0
     assert sum(path[-50:]) / 50 == pytest.approx(4.0, abs=0.3)
@@ -157,10 +164,10 @@ def test_energy_of_a_narrow_posterior_reaches_the_known_fixed_point():
 def test_constant_energy_has_no_loss_and_no_force():
     prior = EnergyPrior(EnergyPriorConfig(steps=5), 3)
     with torch.no_grad():
-        prior.energy[-1].bias += 7.0
+        prior.network[-1].bias += 7.0
     z = torch.randn(6, 3, requires_grad=True)
     assert prior.loss(z, Streams(0), 1.0)[0].item() == 0.0
-    plain = FactorisedPrior(FactorisedPriorConfig(family="normal"), 3)
+    plain = NormalPrior(NormalPriorConfig(), 3)
     (ours,) = torch.autograd.grad(prior.log_prob(z).sum(), z)
     (base,) = torch.autograd.grad(plain.log_prob(z).sum(), z)
     assert torch.equal(ours, base)
@@ -169,7 +176,7 @@ def test_constant_energy_has_no_loss_and_no_force():
 def test_penalty_pulls_energies_to_zero():
     prior = EnergyPrior(EnergyPriorConfig(steps=1, penalty=0.5), 3)
     with torch.no_grad():
-        prior.energy[-1].bias += 7.0
+        prior.network[-1].bias += 7.0
     loss = prior.loss(torch.randn(6, 3), Streams(0), 1.0)[0]
     assert loss.item() == pytest.approx(0.5 * 2 * 49, rel=1e-5)
 
@@ -180,8 +187,8 @@ def test_the_energy_waits_and_then_ramps_up():
     base = FactorisedPrior.log_prob(prior, z)
     assert prior.loss(z, Streams(0), 0.4)[0].item() == 0.0
     torch.testing.assert_close(prior.log_prob(z, 0.5), base)
-    torch.testing.assert_close(prior.log_prob(z, 0.6), base - 0.5 * prior.f(z))
-    torch.testing.assert_close(prior.log_prob(z), base - prior.f(z))
+    torch.testing.assert_close(prior.log_prob(z, 0.6), base - 0.5 * prior.energy(z))
+    torch.testing.assert_close(prior.log_prob(z), base - prior.energy(z))
 
 
 def test_learned_energy_finds_the_modes():
@@ -203,3 +210,22 @@ def test_learned_energy_finds_the_modes():
         optimiser.step()
     assert on_mode(prior.sample_base(1000, streams)) < 0.1
     assert on_mode(prior.sample(1000, streams)) > 0.6
+
+
+def test_the_two_roles_are_settings_of_one_prior():
+    assert EnergyPriorConfig(scale=0.5).normal_base == 0.5
+    assert EnergyPriorConfig(base="laplace").normal_base is None
+    trained = EnergyPrior(EnergyPriorConfig(steps=7, start=0.5, warmup=0.2), 3)
+    fitted = EnergyPrior(EnergyFitConfig(steps=9), 3)
+    assert (trained.chain_steps, trained.settled) == (7, 0.7)
+    assert (fitted.chain_steps, fitted.settled) == (9, 0.0)
+    torch.testing.assert_close(randomised(fitted).log_prob(torch.ones(2, 3), 0.0), fitted.log_prob(torch.ones(2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("config", "bad"),
+    [(EnergyPriorConfig, {"steps": -1}), (EnergyPriorConfig, {"betas": (0.5, 1.0)}), (EnergyFitConfig, {"chains": 0})],
+)
+def test_settings_out_of_range_are_named(config, bad):
+    with pytest.raises(ValueError, match=f"{next(iter(bad))}=.*: must be "):
+        config(**bad)

@@ -1,0 +1,1 @@
+from tests.bench.execution.folders import out, tools  # noqa: F401 (the fixtures)
