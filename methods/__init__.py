@@ -35,8 +35,11 @@ PRIORS: Registry[type[Prior]] = Registry(
         "laplace": "methods.priors.factorised:LaplacePrior",
         "normal": "methods.priors.factorised:NormalPrior",
         "energy": "methods.priors.energy:EnergyPrior",
-        "mixture": "methods.priors.mixture:MixturePrior",
+        "mixture": "methods.priors.mixture:LearnedMixturePrior",
         "flow": "methods.priors.flow:FlowPrior",
+        "diffusion": "methods.priors.diffusion:DiffusionPrior",
+        "flow-matching": "methods.priors.flow_matching:FlowMatchingPrior",
+        "bootstrap": "methods.priors.bootstrap:BootstrapPrior",
     },
 )
 

@@ -87,4 +87,4 @@ class GaussianMethod(Method):
         """KL(q || p) of posteriors with parameters [..., D], estimated at one sample of each if there is no closed
         form: [...]."""
         z = None if self.prior.closed_form else q.rsample(streams.noise)
-        return self.prior.kl(q, z, progress)
+        return self.prior.kl(q, z, streams, progress)

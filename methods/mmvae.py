@@ -48,6 +48,8 @@ class MMVAEConfig:
             beta_warmup=(self.beta_warmup, 0 <= self.beta_warmup <= 1, "in [0, 1]"),
             samples=(self.samples, self.samples >= 1, "≥ 1"),
         )
+        exact = self.samples == 1 or not self.prior.estimated
+        require(prior=(self.prior.name, exact, f"one whose log p(z) is exact in training, for samples={self.samples}"))
 
 
 class MMVAE(Method):
@@ -76,7 +78,7 @@ class MMVAE(Method):
         z = select(q, index).rsample(streams.noise, (c.samples,))  # z_{m,k} ~ q_m: [K, E, B, D]
 
         log_px = self.log_likelihood(batch, z)  # log p(X | z): [K, E, B]
-        log_pz = self.prior.log_prob(z, progress)
+        log_pz = self.prior.elbo_term(z, streams, progress)
         log_qz = mixture_log_prob(q.detach() if c.objective == "dreg" else q, z)
         lw = log_px + beta * (log_pz - log_qz)
         elbo = (iwae(lw) if c.objective == "iwae" else dreg(lw, [z])).mean()

@@ -97,7 +97,7 @@ class MMVAEPlus(Method):
             log_pw = log_pw + own * self.private_prior.log_prob(w)
             log_qw = log_qw + own * (q_w[n].detach() if detach else q_w[n]).log_prob(w).sum(-1)
             ws.append(w)
-        log_pz = self.prior.log_prob(z, progress)
+        log_pz = self.prior.elbo_term(z, streams, progress)
         log_qz = mixture_log_prob(q.detach() if detach else q, z)
         lw = log_px + beta * (log_pz + log_pw - log_qz - log_qw)
         elbo = (dreg(lw, [z, *ws]) if detach else iwae(lw)).mean()

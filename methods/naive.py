@@ -56,7 +56,7 @@ def mmvae(method: MMVAE, batch: Batch, streams: Streams, progress: float) -> Ten
         z = q[m].rsample(streams.noise, (c.samples,))  # [K, B, D]
         log_px = log_likelihood(method, batch, z, names)
         log_qz = log_mixture(list(q.values()), z)
-        lw = log_px + beta(c, progress) * (method.prior.log_prob(z, progress) - log_qz)
+        lw = log_px + beta(c, progress) * (method.prior.elbo_term(z, streams, progress) - log_qz)
         bounds.append(torch.logsumexp(lw, 0) - torch.tensor(c.samples).log())
         samples.append(z)
     return -torch.stack(bounds).mean() + prior_loss(method.prior, torch.cat(samples), streams, progress)
@@ -75,7 +75,7 @@ def mmvaeplus(method: MMVAEPlus, batch: Batch, streams: Streams, progress: float
             w_n = w if n == m else method.r(n).rsample(streams.noise, tuple(z.shape[:2]))
             x_hat = method.apply_decoder(n, torch.cat([w_n, z], -1).flatten(0, 1))
             log_px = log_px + log_density(method.modalities[n], batch[n], x_hat.unflatten(0, z.shape[:2]))
-        log_p = method.prior.log_prob(z, progress) + method.private_prior.log_prob(w)
+        log_p = method.prior.elbo_term(z, streams, progress) + method.private_prior.log_prob(w)
         log_q = log_mixture([q_z for _, q_z in q.values()], z) + q_w.log_prob(w).sum(-1)
         lw = log_px + beta(c, progress) * (log_p - log_q)
         bounds.append(torch.logsumexp(lw, 0) - torch.tensor(c.samples).log())

@@ -21,7 +21,12 @@ from tests.toy import image_modalities
 torch.set_num_threads(1)
 
 SMALL: dict[str, Any] = {"latent_dim": 4, "private_dim": 2}
-SMALL_PRIOR = {"energy": {"width": 16, "steps": 3, "chains": 8}}
+SMALL_PRIOR: dict[str, dict[str, Any]] = {
+    "energy": {"width": 16, "steps": 3, "chains": 8},
+    "mixture": {"components": 3},
+    "flow": {"couplings": 2, "width": 16},
+    "diffusion": {"width": 16, "blocks": 1, "features": 8, "sampler_steps": 4, "density_steps": 4},
+}
 
 
 @pytest.fixture(autouse=True)

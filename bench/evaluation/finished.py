@@ -22,7 +22,15 @@ from bench.config.schema import EvaluationConfig, as_plain
 from bench.config.values import read_yaml
 from bench.datasets.base import Dataset
 from bench.errors import BenchError, DataMissing
-from bench.evaluation.measuring import evaluation_context, has, measure, settings_of, write_measures
+from bench.evaluation.fitted import aggregate_log_likelihood, cost
+from bench.evaluation.measuring import (
+    evaluation_context,
+    has,
+    measure,
+    settings_of,
+    sorted_out,
+    write_measures,
+)
 from bench.runs.lock import Busy, claim
 from bench.runs.provenance import check_same_data, origin
 from bench.runs.run import Run, find
@@ -173,6 +181,7 @@ def add_prior(
     seconds = time.perf_counter() - started
     context = evaluation_context(method.with_prior(fitted), data, classifiers, run.seed, evaluation)
     measured = [measure(name, context, evaluation) for name in prior_evaluators()]
+    measured.append(sorted_out(aggregate_log_likelihood(context)))
     measures = {name: value for part in measured for name, value in part.measures.items()}
     content = {
         "prior": prior,
@@ -183,6 +192,7 @@ def add_prior(
         "absent": {name: reason for part in measured for name, reason in part.absent.items()},
         "samples": len(z),
         "fit_seconds": seconds,
+        **cost(fitted, context.device),
         **origin(context.device),
     }
     write_json(run.prior_file(prior, evaluation), content)

@@ -1,12 +1,15 @@
-"""Networks on the shared latent: the energy, and the gradient of an energy with respect to its input."""
+"""Networks on the shared latent: an energy with the gradient of its input, a velocity, and averaged parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.utils import parameters_to_vector
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"leaky_relu": nn.LeakyReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
@@ -48,3 +51,79 @@ INPUT_GRADIENTS: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], Tensor]] 
     nn.GELU: lambda layer, g, x: torch.ops.aten.gelu_backward(g, x, approximate=layer.approximate),
     nn.SiLU: lambda layer, g, x: torch.ops.aten.silu_backward(g, x),
 }
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Within it, `module` passes gradients to its input and none to its parameters."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
+
+
+class VelocityNetwork(nn.Module):
+    """v(z, t): a residual MLP over z [N, D] and sinusoidal features of times t [N] in [0, 1]: [N, D]. It starts at 0.
+
+    Args:
+        features: an even number.
+    """
+
+    def __init__(self, dim: int, width: int, blocks: int, features: int) -> None:
+        super().__init__()
+        self.frequencies: Tensor
+        # In radians per unit of time. The slowest one tells all times apart; narrow modes are seen near the data only,
+        # for a hundredth or so of the path, and faster features than that would make the velocity rough in t.
+        self.register_buffer("frequencies", torch.logspace(0, 2, features // 2), persistent=False)
+        self.first = nn.Linear(dim + features, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+            for _ in range(blocks)
+        )
+        self.last = nn.Linear(width, dim)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, z: Tensor, t: Tensor) -> Tensor:
+        angles = t[:, None] * self.frequencies
+        h = self.first(torch.cat([z, angles.sin(), angles.cos()], -1))
+        for block in self.blocks:
+            h = h + block(h)
+        v: Tensor = self.last(h)
+        return v
+
+
+class AveragedNetwork(nn.Module):
+    """A network and the exponential moving average of its parameters, which is part of its state.
+
+    Args:
+        rate: weight of the newest parameters; more in the first updates, or the initial ones would count for long.
+    """
+
+    def __init__(self, network: nn.Module, rate: float) -> None:
+        super().__init__()
+        self.network, self.rate = network, rate
+        self.average: Tensor
+        self.updates: Tensor
+        self.register_buffer("average", parameters_to_vector(network.parameters()).detach())
+        self.register_buffer("updates", torch.zeros(()))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        output: Tensor = self.network(*inputs)
+        return output
+
+    def averaged(self, *inputs: Tensor) -> Tensor:
+        """The output under the averaged parameters. Gradients reach the inputs alone."""
+        named = dict(self.network.named_parameters())
+        parts = self.average.split([p.numel() for p in named.values()])
+        parameters = {name: part.view_as(p) for (name, p), part in zip(named.items(), parts, strict=True)}
+        output: Tensor = functional_call(self.network, parameters, inputs)
+        return output
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Moves the average towards the parameters as they are."""
+        rate = (9 / (10 + self.updates)).clamp_min(self.rate)
+        self.average.lerp_(parameters_to_vector(self.network.parameters()), rate)
+        self.updates += 1

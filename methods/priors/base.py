@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -28,6 +28,12 @@ class PriorConfig:
     def normal_base(self) -> float | None:
         """σ of the base p0 = N(0, σ² I); None where p0 is something else."""
         return None
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the prior's term in the ELBO is an estimate at one random number a sample: right on average, and
+        therefore not to be exponentiated, as weights of several importance samples are."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Prior(nn.Module, ABC):
     closed_form: bool = False  # whether `kl` to a Normal needs no sample
 
     @classmethod
-    def fit(cls, u: Tensor, config: Any, streams: Streams) -> Self:
+    def fit(cls, u: Tensor, config: Any, streams: Streams) -> Prior:
         """The prior fitted to u [N, D], standardised samples of an aggregate posterior; with its `record`."""
         raise NotImplementedError(f"{cls.__name__} cannot be fitted to a trained model")
 
@@ -56,7 +62,16 @@ class Prior(nn.Module, ABC):
         """log p(z), up to a constant: [..., D] -> [...].
 
         Its gradient reaches z and, where the ELBO itself trains the prior, the prior's parameters; an energy's never.
+        Where it takes the solution of an ODE it is a constant. Raises NotImplementedError for a prior without density.
         """
+
+    def elbo_term(self, z: Tensor, streams: Streams, progress: float = 1.0) -> Tensor:
+        """What stands for log p(z) in the ELBO of posterior samples z: [..., D] -> [...].
+
+        Here log p(z) itself; where that is out of reach in training, an estimate of a lower bound of it. Gradients as
+        `log_prob` says.
+        """
+        return self.log_prob(z, progress)
 
     @abstractmethod
     def sample(self, n: int, streams: Streams) -> Tensor:
@@ -66,14 +81,14 @@ class Prior(nn.Module, ABC):
         """[n, D] from the base distribution p0, which is the prior itself where it has no energy."""
         return self.sample(n, streams)
 
-    def kl(self, q: Distribution, z: Tensor | None, progress: float = 1.0) -> Tensor:
+    def kl(self, q: Distribution, z: Tensor | None, streams: Streams, progress: float = 1.0) -> Tensor:
         """KL(q || p) of posteriors q [..., D], here its estimate at one sample z ~ q of each: [...].
 
         Args:
             z: [..., D]; None is enough where `closed_form`.
         """
         assert z is not None
-        return q.log_prob(z).sum(-1) - self.log_prob(z, progress)
+        return q.log_prob(z).sum(-1) - self.elbo_term(z, streams, progress)
 
     def log_partition(self, n: int, streams: Streams) -> tuple[float, float]:
         """log Z of p(z) = exp(log_prob(z)) / Z and the effective sample size of its estimate from n samples of p0;
@@ -95,6 +110,11 @@ class Prior(nn.Module, ABC):
         """f(z) of a prior ∝ exp(−f(z)) p0(z): [..., D] -> [...], low where z is likely. Raises NotImplementedError
         where `chain_steps` is 0."""
         raise NotImplementedError(f"{type(self).__name__} has no energy")
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has that are learned or fitted."""
+        return sum(p.numel() for p in self.parameters())
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """As `Method.parameter_groups`, for the prior's own parameters."""

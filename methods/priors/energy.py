@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from methods.base import Streams, Terms, ramp, require
-from methods.networks.latent import energy_network, input_gradient
+from methods.networks.latent import energy_network, frozen, input_gradient
 from methods.objectives import effective_sample_size
 from methods.priors.base import FitConfig, PriorConfig
 from methods.priors.factorised import FactorisedPrior
@@ -97,16 +96,6 @@ def check_energy(c: EnergyPriorConfig | EnergyFitConfig) -> None:
         warmup=(c.warmup, 0 <= c.warmup <= 1, "in [0, 1]"),
         chains=(c.chains, c.chains >= 1, "≥ 1"),
     )
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Within it, `module` passes gradients to its input and none to its parameters."""
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        module.requires_grad_(True)
 
 
 class EnergyPrior(FactorisedPrior):

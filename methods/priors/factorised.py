@@ -81,9 +81,9 @@ class NormalPrior(FactorisedPrior):
     def __init__(self, config: NormalPriorConfig, dim: int) -> None:
         super().__init__("normal", config.scale, dim)
 
-    def kl(self, q: Distribution, z: Tensor | None, progress: float = 1.0) -> Tensor:
+    def kl(self, q: Distribution, z: Tensor | None, streams: Streams, progress: float = 1.0) -> Tensor:
         """In closed form; of a posterior that is not Normal, estimated at z."""
         base = self.base()
         if isinstance(q, Normal) and isinstance(base, Normal):
             return kl_normal(q, base)
-        return super().kl(q, z, progress)
+        return super().kl(q, z, streams, progress)

@@ -46,6 +46,10 @@ class Standardised(Prior):
     def energy(self, z: Tensor) -> Tensor:
         return self.inner.energy((z - self.mean) / self.std)
 
+    @property
+    def size(self) -> int:
+        return self.inner.size
+
     def loss(self, z: Tensor, streams: Streams, progress: float) -> Any:
         raise RuntimeError("a fitted prior belongs to a trained model: it is not trained with it")
 

@@ -5,14 +5,26 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from methods.base import Streams, require
 from methods.distributions import Normal
-from methods.priors.base import FitConfig, Prior
+from methods.priors.base import FitConfig, Prior, PriorConfig
+
+
+@dataclass(frozen=True)
+class FlowPriorConfig(PriorConfig):
+    """Learned by the ELBO's gradient, with the trainer's learning rate; it starts as N(0, I)."""
+
+    name: Literal["flow"] = "flow"
+    couplings: int = 8
+    width: int = 256
+
+    def __post_init__(self) -> None:
+        check_flow(self)
 
 
 @dataclass(frozen=True)
@@ -27,14 +39,18 @@ class FlowFitConfig(FitConfig):
     held_out: float = 0.05  # share of the samples
 
     def __post_init__(self) -> None:
+        check_flow(self)
         require(
-            couplings=(self.couplings, self.couplings >= 1, "≥ 1"),
-            width=(self.width, self.width >= 1, "≥ 1"),
             epochs=(self.epochs, self.epochs >= 1, "≥ 1"),
             batch_size=(self.batch_size, self.batch_size >= 1, "≥ 1"),
             lr=(self.lr, self.lr > 0, "> 0"),
             held_out=(self.held_out, 0 < self.held_out < 1, "in (0, 1)"),
         )
+
+
+def check_flow(c: FlowPriorConfig | FlowFitConfig) -> None:
+    """Raises ValueError for a setting out of range."""
+    require(couplings=(c.couplings, c.couplings >= 1, "≥ 1"), width=(c.width, c.width >= 1, "≥ 1"))
 
 
 class Coupling(nn.Module):
@@ -67,18 +83,19 @@ class Coupling(nn.Module):
 class FlowPrior(Prior):
     """z = T⁻¹(v), v ~ N(0, I), T a chain of couplings with alternating masks; the density is exact."""
 
+    Config: ClassVar[type[PriorConfig] | None] = FlowPriorConfig
     FitConfig: ClassVar[type[FitConfig] | None] = FlowFitConfig
 
-    def __init__(self, dim: int, couplings: int, width: int) -> None:
+    def __init__(self, config: FlowPriorConfig | FlowFitConfig, dim: int) -> None:
         super().__init__()
         self.dim = dim
         alternating = (torch.arange(dim) % 2).float()
-        masks = [alternating if k % 2 else 1 - alternating for k in range(couplings)]
-        self.couplings = nn.ModuleList(Coupling(mask, width) for mask in masks)
+        masks = [alternating if k % 2 else 1 - alternating for k in range(config.couplings)]
+        self.couplings = nn.ModuleList(Coupling(mask, config.width) for mask in masks)
 
     @classmethod
     def fit(cls, u: Tensor, config: FlowFitConfig, streams: Streams) -> FlowPrior:
-        prior = cls(u.shape[1], config.couplings, config.width).to(u.device)
+        prior = cls(config, u.shape[1]).to(u.device)
         held = int(config.held_out * len(u))
         require(held_out=(config.held_out, held >= 1, f"≥ 1/{len(u)}, so that it holds one of the samples"))
         order = torch.randperm(len(u), generator=streams.noise, device=u.device)
@@ -116,3 +133,6 @@ class FlowPrior(Prior):
             assert isinstance(coupling, Coupling)
             v = coupling.inverse(v)
         return v
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.parameters()), "name": "flow"}]

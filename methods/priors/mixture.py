@@ -1,18 +1,38 @@
-"""Mixture of Gaussians as a prior of the shared latent, by expectation-maximisation."""
+"""Mixtures of Gaussians as priors of the shared latent: learned with a model, as in CMVAE (Palumbo et al. 2024, "Deep
+Generative Clustering with Multimodal Diffusion Variational Autoencoders"), or fitted by expectation-maximisation."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from methods.base import Streams, require
-from methods.priors.base import FitConfig, Prior
+from methods.distributions import Normal
+from methods.priors.base import FitConfig, Prior, PriorConfig
 
 FULL = 128  # dimensions up to which covariances are full: beyond, they have more entries than there are samples
+
+
+@dataclass(frozen=True)
+class MixturePriorConfig(PriorConfig):
+    """Learned by the ELBO's gradient, with the trainer's learning rate."""
+
+    name: Literal["mixture"] = "mixture"
+    components: int = 10  # C
+    spread: float = 1.0  # standard deviation of the means at the start
+    scale: float = 1.0  # of every component at the start
+
+    def __post_init__(self) -> None:
+        require(
+            components=(self.components, self.components >= 1, "≥ 1"),
+            spread=(self.spread, self.spread >= 0, "≥ 0"),
+            scale=(self.scale, self.scale > 0, "> 0"),
+        )
 
 
 @dataclass(frozen=True)
@@ -36,7 +56,7 @@ class MixtureFitConfig(FitConfig):
 
 
 class MixturePrior(Prior):
-    """p(z) = Σ_c π_c N(z; μ_c, Σ_c)."""
+    """p(z) = Σ_c π_c N(z; μ_c, Σ_c), with full covariances; diagonal ones in more than 128 dimensions."""
 
     FitConfig: ClassVar[type[FitConfig] | None] = MixtureFitConfig
 
@@ -86,3 +106,48 @@ class MixturePrior(Prior):
         chosen = torch.multinomial(self.weights, n, replacement=True, generator=streams.noise)
         eps = torch.randn(n, len(self.means[0]), generator=streams.noise, device=self.means.device)
         return self.means[chosen] + torch.einsum("nij,nj->ni", self.cholesky[chosen], eps)
+
+    @property
+    def size(self) -> int:
+        components, dim = self.means.shape
+        covariance = dim * (dim + 1) // 2 if dim <= FULL else dim
+        return components * (1 + dim + covariance) - 1  # the weights sum to 1
+
+
+class LearnedMixturePrior(Prior):
+    """p(z) = Σ_c π_c N(z; μ_c, diag s_c²), π by softmax and s by softplus of what the ELBO's gradient learns.
+
+    CMVAE's prior, without its selection of clusters after the training. Its fitted role is `MixturePrior`.
+    """
+
+    Config: ClassVar[type[PriorConfig] | None] = MixturePriorConfig
+    FitConfig: ClassVar[type[FitConfig] | None] = MixtureFitConfig
+
+    def __init__(self, config: MixturePriorConfig, dim: int) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(config.components))
+        self.means = nn.Parameter(config.spread * torch.randn(config.components, dim))
+        # The inverse of softplus, log(exp(s) − 1), without an overflow.
+        raw = config.scale + math.log(-math.expm1(-config.scale))
+        self.raw_scales = nn.Parameter(torch.full((config.components, dim), raw))
+
+    @classmethod
+    def fit(cls, u: Tensor, config: MixtureFitConfig, streams: Streams) -> MixturePrior:
+        return MixturePrior.fit(u, config, streams)
+
+    def components(self) -> Normal:
+        """With parameters [C, D]."""
+        return Normal(self.means, functional.softplus(self.raw_scales) + 1e-6)
+
+    def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
+        log_n = self.components().log_prob(z[..., None, :]).sum(-1)  # [..., C]
+        return torch.logsumexp(torch.log_softmax(self.logits, -1) + log_n, -1)
+
+    @torch.no_grad()
+    def sample(self, n: int, streams: Streams) -> Tensor:
+        chosen = torch.multinomial(self.logits.softmax(-1), n, replacement=True, generator=streams.noise)
+        components = self.components()
+        return Normal(components.loc[chosen], components.scale[chosen]).rsample(streams.noise)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.parameters()), "name": "mixture"}]

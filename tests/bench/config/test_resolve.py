@@ -31,7 +31,7 @@ from tests.bench.config.conftest import configure, hetero, one
         ("network=conf", "network: image: unknown value 'conf': did you mean 'conv'"),
         ("network.video=conv", "unknown key 'network.video'"),
         ("prior=enrgy", "prior: unknown prior 'enrgy': did you mean 'energy'"),
-        ("prior=flow", "flow is fitted to trained models, by bench evaluate --prior"),
+        ("prior=bootstrap", "bootstrap is fitted to trained models, by bench evaluate --prior"),
         ("prior=3", "prior: expected one word, got 3"),
         ("prior={scale: 3}", "prior: expected one word, got {'scale': 3}. Its keys are set by prior"),
         ("beta", "expected KEY=VALUE"),

@@ -98,8 +98,8 @@ def test_values_are_read_by_their_declared_type(values, expected):
         ({"network": 3}, "network: expected keys and values, got 3"),
         ({"prior": "enrgy"}, "prior: unknown prior 'enrgy': did you mean 'energy'"),
         (
-            {"prior": "mixture"},
-            r"unknown prior 'mixture' \(allowed: laplace, .*\): mixture is fitted to trained models",
+            {"prior": "bootstrap"},
+            r"unknown prior 'bootstrap' \(allowed: laplace, .*\): bootstrap is fitted to trained models",
         ),
         ({"prior": {"steps": 3}}, r"prior: expected the name of a prior \(allowed: laplace"),
         ({"prior": {"name": ["energy"]}}, "unknown prior"),

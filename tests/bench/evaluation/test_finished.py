@@ -25,6 +25,8 @@ LITTLE = [
     *["evaluation.samples=24", "evaluation.batch_size=16", "priors.mixture.components=2"],
     *["priors.energy.iterations=5", "priors.energy.batch_size=32"],
     *["priors.flow.width=8", "priors.flow.epochs=2", "priors.flow.batch_size=32"],
+    *["priors.diffusion.width=8", "priors.diffusion.iterations=5", "priors.diffusion.density_steps=2"],
+    *["priors.flow-matching.width=8", "priors.flow-matching.iterations=5", "priors.flow-matching.density_steps=2"],
 ]
 
 
@@ -64,6 +66,13 @@ def test_a_prior_adds_its_measures_and_touches_nothing_else(run, prior):
     assert written["samples"] == 96
     assert written["evaluation"] == {"samples": 24, "batch_size": 16}
     assert {"settings", "label", "record", "fit_seconds", "code", "versions", "hardware"} <= set(written)
+    assert written["parameters"] > 0
+    assert written["milliseconds_per_1000_samples"] > 0
+    why = {"energy": "up to a constant", "bootstrap": "no density"}
+    if prior in why:
+        assert why[prior] in written["absent"]["aggregate_log_likelihood"]
+    else:
+        assert written["measures"]["aggregate_log_likelihood"]["n"] == 24
 
 
 def test_a_second_time_is_skipped_unless_forced(run):
@@ -204,7 +213,7 @@ def test_data_without_labels_get_priors_that_say_so(tmp_path):
     assert execute(run, data, classifiers) == "done", run.status
     evaluate_run(run, evaluation(), Task([], ["mixture"]), data, classifiers, lambda text: None)
     written = read_json(run.prior_file("mixture", evaluation()))
-    assert written["measures"] == {}
+    assert list(written["measures"]) == ["aggregate_log_likelihood"]  # the only one that no classifier is asked for
     assert set(written["absent"].values()) == {"the data have no labels"}
 
 
