@@ -25,7 +25,6 @@ from bench.errors import BenchError, DataMissing
 from bench.evaluation.fitted import aggregate_log_likelihood, cost
 from bench.evaluation.measuring import (
     evaluation_context,
-    has,
     measure,
     settings_of,
     sorted_out,
@@ -33,7 +32,7 @@ from bench.evaluation.measuring import (
 )
 from bench.runs.lock import Busy, claim
 from bench.runs.provenance import check_same_data, origin
-from bench.runs.run import Run, find
+from bench.runs.run import Run, find, holds_keys
 from bench.runs.store import read_json, read_regular, write_json
 from bench.training.building import build_method
 from bench.training.state import load_model
@@ -121,12 +120,12 @@ def evaluate_run(
     wanted = [(name, run.measure_file(name, evaluation)) for name in task.evaluators]
     priors = [(name, run.prior_file(name, evaluation)) for name in task.priors]
     for name, file in [*wanted, *priors]:
-        if has(file) and not task.force:
+        if holds_keys(file) and not task.force:
             say(f"{run.name}, {name}: skipped")
     try:
         with claim(run.lock_file):
-            todo = [name for name, file in wanted if task.force or not has(file)]
-            fits = [name for name, file in priors if task.force or not has(file)]
+            todo = [name for name, file in wanted if task.force or not holds_keys(file)]
+            fits = [name for name, file in priors if task.force or not holds_keys(file)]
             if not todo and not fits:
                 return
             data = data.with_modalities(run.config.with_likelihoods(data.modalities))

@@ -6,13 +6,12 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bench.config.schema import EvaluationConfig, as_plain
 from bench.datasets.base import Dataset
 from bench.runs.provenance import origin
-from bench.runs.run import Run
+from bench.runs.run import Run, holds_keys
 from bench.runs.store import write_json
 from evaluators import EVALUATORS
 from evaluators.base import Classifiers, Evaluator, Measures
@@ -96,9 +95,4 @@ def settings_of(evaluation: EvaluationConfig, own: Any) -> Mapping[str, Any]:
 
 def missing(run: Run, evaluators: list[str], evaluation: EvaluationConfig) -> list[str]:
     """Those of the evaluators whose measures the run does not have under this evaluation."""
-    return [name for name in evaluators if not has(run.measure_file(name, evaluation))]
-
-
-def has(file: Path) -> bool:
-    """Whether it is a file with something in it; what damage there may be, the reader of results says."""
-    return file.is_file() and file.stat().st_size > 0
+    return [name for name in evaluators if not holds_keys(run.measure_file(name, evaluation))]

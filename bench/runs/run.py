@@ -86,7 +86,7 @@ class Layout(ABC):
     @property
     def trained(self) -> bool:
         """Whether training.json is there and can be read."""
-        return _holds_keys(self.training_file)
+        return holds_keys(self.training_file)
 
     def problem_of_results(self) -> str | None:
         """The file that a run which says that it is done does not have, for people; None where it has them."""
@@ -151,7 +151,7 @@ class Run(Layout):
         if not self.trained:
             return False
         return evaluation is None or all(
-            _holds_keys(self.measure_file(name, evaluation)) for name in default_evaluators()
+            holds_keys(self.measure_file(name, evaluation)) for name in default_evaluators()
         )
 
     def clear(self) -> None:
@@ -223,7 +223,8 @@ def component(name: str) -> str:
     return name
 
 
-def _holds_keys(file: Path) -> bool:
+def holds_keys(file: Path) -> bool:
+    """Whether it is JSON with keys and values, as our results are; what is not can be computed again."""
     try:
         return isinstance(read_json(file), dict)
     except (OSError, ValueError):
