@@ -95,7 +95,9 @@ def _check_folder(out: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:
-        raise UsageError(f"--out {str(out)[:80]!r}: {error.strerror if isinstance(error, OSError) else error}") from error
+        raise UsageError(
+            f"--out {str(out)[:80]!r}: {error.strerror if isinstance(error, OSError) else error}"
+        ) from error
 
 
 def conclude(outcomes: Collection[Outcome] | None, out: Path) -> int:
