@@ -16,7 +16,7 @@ from bench.runs.records import Record, recomputed_hash, verified
 from evaluators.base import wilson
 
 TOLERANCE = 1e-9  # of sums in another order
-TIMES = ("seconds", "samples_per_second")  # columns of a history that every training has anew
+TIMES = ("seconds", "samples_per_second")  # columns of a history that are of the machine, and not of the run
 
 
 def problems_of(record: Record) -> list[str]:

@@ -50,10 +50,10 @@ def test_it_has_no_chains_and_no_energy(prior, config, family):
 def test_divergence_from_a_normal_is_the_closed_form_and_the_limit_of_its_estimate(scale):
     p = NormalPrior(NormalPriorConfig(scale=scale), 3)
     q = Normal(torch.tensor([[0.5, -1.0, 2.0], [0.0, 0.1, 0.0]]), torch.tensor([[0.3, 1.0, 0.7], [1.0, 2.0, 0.2]]))
-    exact = p.kl(q, None)
+    exact = p.kl(q, None, Streams(0))
     torch.testing.assert_close(exact, kl_normal(q, Normal(torch.zeros(3), torch.full((3,), scale))))
     z = q.rsample(torch.Generator().manual_seed(0), (100_000,))
-    estimates = Prior.kl(p, q, z)
+    estimates = Prior.kl(p, q, z, Streams(0))
     assert estimates.shape == (100_000, 2)
     error = estimates.std(0) / math.sqrt(len(z))
     assert ((estimates.mean(0) - exact).abs() < 4 * error).all()
@@ -64,7 +64,7 @@ def test_divergence_from_a_laplace_is_estimated():
     b = 0.5
     q = Laplace(torch.zeros(1), torch.full((1,), b))
     z = q.rsample(torch.Generator().manual_seed(0), (400_000,))
-    estimate = NormalPrior(NormalPriorConfig(), 1).kl(q, z)
+    estimate = NormalPrior(NormalPriorConfig(), 1).kl(q, z, Streams(0))
     expected = b**2 - 1 - math.log(2 * b) + 0.5 * math.log(2 * math.pi)
     assert estimate.mean().item() == pytest.approx(expected, abs=0.005)
 

@@ -7,10 +7,13 @@ import torch
 
 from methods import fitted_priors, prior_fit_class
 from methods.base import Streams
+from methods.priors.bootstrap import BootstrapFitConfig
+from methods.priors.diffusion import DiffusionFitConfig
 from methods.priors.energy import EnergyFitConfig, EnergyPrior
 from methods.priors.factorised import NormalPrior, NormalPriorConfig
 from methods.priors.fitting import Standardised, fit_prior
 from methods.priors.flow import FlowFitConfig
+from methods.priors.flow_matching import FlowMatchingFitConfig
 from methods.priors.mixture import MixtureFitConfig, MixturePrior
 
 MEANS = torch.tensor([[4.0, 0.0], [-2.0, 3.0], [-2.0, -3.0]])
@@ -27,6 +30,9 @@ SMALL = {
     "mixture": MixtureFitConfig(),
     "energy": EnergyFitConfig(iterations=3, batch_size=32),
     "flow": FlowFitConfig(width=8, epochs=2),
+    "diffusion": DiffusionFitConfig(width=8, iterations=2, batch_size=16, sampler_steps=3),
+    "flow-matching": FlowMatchingFitConfig(width=8, iterations=2, batch_size=16, sampler_steps=3),
+    "bootstrap": BootstrapFitConfig(),
 }
 
 
@@ -114,7 +120,7 @@ def test_a_fitted_prior_is_not_trained_with_the_model(fitted):
 
 
 def test_which_priors_can_be_fitted():
-    assert fitted_priors() == ["energy", "mixture", "flow"]
+    assert fitted_priors() == ["energy", "mixture", "flow", "diffusion", "flow-matching", "bootstrap"]
     assert {name: prior_fit_class(name) for name in fitted_priors()} == {n: type(c) for n, c in SMALL.items()}
     with pytest.raises(NotImplementedError, match="NormalPrior cannot be fitted"):
         fit_prior("normal", MixtureFitConfig(), clusters(50), own(), Streams(0))

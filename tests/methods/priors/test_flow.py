@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from methods.base import Streams
-from methods.priors.flow import FlowFitConfig, FlowPrior
+from methods.priors.flow import FlowFitConfig, FlowPrior, FlowPriorConfig
 
 
 @pytest.fixture
 def flow():
     """Random, and far from the identity that it starts as."""
     torch.manual_seed(0)
-    prior = FlowPrior(3, couplings=4, width=16)
+    prior = FlowPrior(FlowPriorConfig(couplings=4, width=16), 3)
     for coupling in prior.couplings:
         torch.nn.init.normal_(coupling.net[-1].weight, std=0.3)
     return prior
@@ -18,7 +18,7 @@ def flow():
 def test_it_starts_as_the_base():
     u = torch.randn(5, 3)
     expected = torch.distributions.Normal(0.0, 1.0).log_prob(u).sum(-1)
-    torch.testing.assert_close(FlowPrior(3, 4, 8).log_prob(u), expected)
+    torch.testing.assert_close(FlowPrior(FlowPriorConfig(couplings=4, width=8), 3).log_prob(u), expected)
 
 
 def test_flow_inverts(flow):

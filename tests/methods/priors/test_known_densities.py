@@ -14,10 +14,10 @@ from methods.priors.mixture import MixtureFitConfig, MixturePriorConfig
 from tests.conftest import small_prior
 from tests.methods.priors.densities import energy_distance, mass, mixture, moons, moons_log_prob, own
 
-SMALL = {"width": 64, "blocks": 2, "features": 32, "iterations": 1200, "batch_size": 256, "lr": 3e-3, "ema": 0.01}
+SMALL = {"width": 64, "blocks": 2, "features": 32, "iterations": 1000, "batch_size": 192, "lr": 3e-3, "ema": 0.01}
 CONFIGS = {
-    "mixture": MixtureFitConfig(components=12),
-    "flow": FlowFitConfig(couplings=6, width=64, epochs=25, batch_size=256, lr=3e-3),
+    "mixture": MixtureFitConfig(components=12, starts=1),
+    "flow": FlowFitConfig(couplings=6, width=64, epochs=15, batch_size=256, lr=3e-3),
     "diffusion": DiffusionFitConfig(**SMALL, density_steps=30),
     "flow-matching": FlowMatchingFitConfig(**SMALL, density_steps=30),
 }
