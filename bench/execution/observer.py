@@ -147,6 +147,7 @@ def _observation(
     assert of  # names that are none were left out
     state = state_of(status, handed, scheduler)
     waits = state in ("queued", "queued?")  # for a process of its own: what the status names is the one before
+    silent = "updated" not in status  # a process that has just taken the run has yet to say which it is
     planned = scheduler.get(handed.job.job or "") if handed else None
     pending = planned.reason if planned and state in WAITING else None
     error = status.get("error")
@@ -161,7 +162,7 @@ def _observation(
         loss=status.get("loss"),
         samples_per_second=status.get("samples_per_second"),
         seconds_left=status.get("seconds_left") if state == "running" else None,
-        job=handed.job.job if handed and waits else status.get("job"),
+        job=handed.job.job if handed and (waits or silent) else status.get("job"),
         host=None if waits else status.get("host"),
         pid=None if waits else status.get("pid"),
         updated=status.get("updated"),

@@ -1,5 +1,4 @@
 import errno
-import json
 import os
 import select
 import stat
@@ -17,15 +16,11 @@ from bench.runs.store import (
     check_writable,
     exclusive,
     new_directory,
-    read_json,
-    read_regular,
     remove_directory,
     remove_temporaries,
     write_atomic,
-    write_json,
     write_text,
 )
-from tests.bench.runs.hostile import PLACED, put
 
 
 def fail(file):
@@ -177,43 +172,6 @@ def test_a_folder_that_is_read_only_is_explained(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", raising(OSError(errno.EROFS, "Read-only file system")))
     with pytest.raises(BenchError, match="Read-only file system"):
         check_writable(tmp_path)
-
-
-def test_json_comes_back(tmp_path):
-    value = {"a": [1, 2.5, None], "ü": {"b": True}}
-    write_json(tmp_path / "file", value)
-    assert read_json(tmp_path / "file") == value
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_json_without_a_meaning_is_refused(tmp_path, value):
-    write_json(tmp_path / "file", 1)
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "file", {"loss": value})
-    assert json.loads((tmp_path / "file").read_text()) == 1
-
-
-@pytest.mark.parametrize("what", PLACED)
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path, what):
-    put(tmp_path / "file", what)
-    with pytest.raises(OSError, match="file"):
-        read_regular(tmp_path / "file")
-    with pytest.raises(OSError, match="file"):
-        read_json(tmp_path / "file")
-
-
-def test_a_file_is_not_read_without_end(tmp_path):
-    (tmp_path / "file").write_bytes(b"x" * 11)
-    assert read_regular(tmp_path / "file", most=11) == b"x" * 11
-    with pytest.raises(OSError, match="larger than 10 bytes"):
-        read_regular(tmp_path / "file", most=10)
-
-
-@pytest.mark.parametrize("text", ["", "{", "NaN", "[Infinity]", "[" * 10**5, "\udcff", "9" * 5000])
-def test_text_that_is_no_json_of_ours_is_a_value_error(tmp_path, text):
-    (tmp_path / "file").write_text(text, errors="surrogateescape")
-    with pytest.raises(ValueError, match=r"."):
-        read_json(tmp_path / "file")
 
 
 def test_a_lock_keeps_another_process_out(tmp_path):
