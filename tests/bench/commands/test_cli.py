@@ -110,7 +110,7 @@ def test_dry_run_writes_nothing(bench, tmp_path):
         (["--set", "trainer.lr"], "expected KEY=VALUE"),
         (["--set", "trainer.epochs=many"], "expected int, got 'many'"),
         (["--set", "trainer.epochs=0"], "must be ≥ 1"),
-        (["--set", "prior.family=cauchy"], "allowed: laplace, normal"),
+        (["--set", "prior=cauchy"], "allowed: laplace, normal"),
         (["--device", "abacus"], "not usable here"),
     ],
 )
