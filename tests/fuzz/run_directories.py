@@ -119,7 +119,13 @@ def ask_all(out: Path, expected: set[tuple[str, ...]], figures: bool) -> None:
     check(merge.code == (1 if "problem: " in merge.text else 0), "merge's exit code is not what it says", merge)
     left_out = [line for line in report.warnings.splitlines() if "a copy is not another seed" not in line]
     check(merge.code == 1 or not left_out, f"merge accepts what report leaves out: {left_out[:3]}", merge)
-    for answer in (report, comparison, merge):
+    status = ask(lambda: bench(["status", "--out", str(out)]))
+    check(status.code == 0, "status failed", status)
+    # None of these runs has a checkpoint: each is named, and nothing is written.
+    evaluation = ask(lambda: bench(["evaluate", str(out), "--evaluators", "probes"]))
+    check(evaluation.code in (1, 3), "evaluate has no such exit code", evaluation)
+    check(not list(out.rglob("probes@*")), "evaluate wrote beside a run that it cannot evaluate", evaluation)
+    for answer in (report, comparison, merge, status, evaluation):
         said = answer.text + answer.warnings
         check("Traceback" not in said, "a traceback is printed", answer)
         check(not any(c in said for c in "\x1b\x07\u202e"), "what a file holds reaches the terminal", answer)
