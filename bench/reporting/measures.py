@@ -48,53 +48,54 @@ def measure(run: Mapping[Any, Any], name: str) -> Any:
 
 
 def further_lines(runs: Sequence[Mapping[Any, Any]]) -> list[str]:
-    """Markdown: a line per method, configuration and prior; a column per further measure; means over seeds.
+    """Markdown, a table per prior: a line per further measure, a column per method and configuration; means over seeds.
 
-    Numbers of one measure that were obtained by different protocols get a column each.
+    Numbers of one measure that were obtained by different protocols or evaluations get a line each.
     """
-    cells: dict[tuple[str, str, str], dict[str, list[float]]] = {}
-    columns = _columns(runs)
+    names = _lines_of(runs)
+    cells: dict[str, dict[str, dict[str, list[float]]]] = {}  # prior -> measure -> model -> values
     for run in runs:
+        model = f"{run['method']} {run['config_hash']}"
         for found in run["measures"]:
-            if (column := columns.get(_key(found))) is not None and found.measure:
-                line = cells.setdefault((run["method"], run["config_hash"], run["prior"]), {})
-                line.setdefault(column, []).append(found.measure.value)
+            if found.measure and (name := names.get(_key(run, found))):
+                table = cells.setdefault(run["prior"], {})
+                table.setdefault(name, {}).setdefault(model, []).append(found.measure.value)
     if not cells:
         return []
-    names = list(dict.fromkeys(columns.values()))
     lines = [
         "Further measures, means over seeds; measures.csv has every run's, with intervals and protocols. "
         "↑ more is better, ↓ less is better.",
         "",
-        f"| method | config | prior | {' | '.join(names)} |",
-        "|---" * (3 + len(names)) + "|",
     ]
-    for key, line in cells.items():
-        values = [_mean(line.get(name, [])) for name in names]
-        lines.append(f"| {' | '.join([*key, *values])} |")
-    return [*lines, ""]
+    for prior, table in cells.items():
+        models = sorted({model for values in table.values() for model in values})
+        lines += [f"| {prior} prior | {' | '.join(models)} |", "|---" * (1 + len(models)) + "|"]
+        for name in [name for name in dict.fromkeys(names.values()) if name in table]:
+            lines.append(f"| {name} | {' | '.join(_mean(table[name].get(model, [])) for model in models)} |")
+        lines.append("")
+    return lines
 
 
-def _key(found: Found) -> tuple[str, str, int]:
-    """What numbers must share to be averaged: name, protocol and, for evaluators with settings, those."""
-    return (found.name, found.measure.protocol if found.measure else "", found.measure.n if found.measure else 0)
+def _key(run: Mapping[Any, Any], found: Found) -> tuple[str, str, str]:
+    """What numbers must share to be averaged: name, protocol and evaluation."""
+    return (found.name, found.measure.protocol if found.measure else "", run["evaluation"])
 
 
-def _columns(runs: Iterable[Mapping[Any, Any]]) -> dict[tuple[str, str, int], str]:
+def _lines_of(runs: Iterable[Mapping[Any, Any]]) -> dict[tuple[str, str, str], str]:
     """A heading for each measure and protocol, with the protocol where one measure has several."""
-    keys: dict[tuple[str, str, int], str | None] = {}
+    keys: dict[tuple[str, str, str], str | None] = {}
     for run in runs:
         for found in run["measures"]:
             if found.measure and found.name not in SHOWN:
-                keys.setdefault(_key(found), found.measure.better)
-    protocols: dict[str, set[tuple[str, int]]] = {}
-    for name, protocol, n in keys:
-        protocols.setdefault(name, set()).add((protocol, n))
+                keys.setdefault(_key(run, found), found.measure.better)
+    protocols: dict[str, set[tuple[str, str]]] = {}
+    for name, protocol, evaluation in keys:
+        protocols.setdefault(name, set()).add((protocol, evaluation))
     return {
-        (name, protocol, n): name
-        + (f" ({protocol.replace('|', '/')}, n={n})" if len(protocols[name]) > 1 else "")
+        (name, protocol, evaluation): name
+        + (f" ({protocol.replace('|', '/')}, {evaluation})" if len(protocols[name]) > 1 else "")
         + ARROWS.get(better, "")
-        for (name, protocol, n), better in keys.items()
+        for (name, protocol, evaluation), better in keys.items()
     }
 
 
