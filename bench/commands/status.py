@@ -45,7 +45,7 @@ fields of --json, null where there is nothing to say:
   state                 one of the above
   reason                why a job that is queued does not start, or which file is damaged
   epoch, epochs         the epoch at work, counted from 1, and how many there are
-  loss                  mean of the last finished epoch
+  loss                  of the method's own objective, mean of the last finished epoch; it compares with no other method
   samples_per_second, seconds_left    of the training
   job                   SLURM's id
   host, pid             of the process that has or had the run
@@ -57,7 +57,7 @@ exit codes: 0, and 3 where there are neither runs nor submissions"""
 
 SECONDS_BETWEEN_LOOKS = 2.0
 WIDTH = 200  # where there is no terminal
-RIGHT = ("epoch", "loss", "samples/s", "left", "updated")  # columns of numbers
+RIGHT = ("epoch", "own loss", "samples/s", "left", "updated")  # columns of numbers
 
 
 def add(commands: Subparsers) -> None:
@@ -149,7 +149,7 @@ def table(observed: Sequence[Observation]) -> Table:
         "settings": [run.settings for run in observed],
         "state": [run.state for run in observed],
         "epoch": [f"{run.epoch}/{run.epochs}" if run.epoch else "" for run in observed],
-        "loss": [_number(run.loss, 1) for run in observed],
+        "own loss": [_number(run.loss, 1) for run in observed],
         "samples/s": [_number(run.samples_per_second, 0) for run in observed],
         "left": [_duration(run.seconds_left) for run in observed],
         "job": [run.job or "" for run in observed],

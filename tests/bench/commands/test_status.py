@@ -33,7 +33,7 @@ def test_a_run_at_work_shows_how_far_it_is(out, capsys):
     with claim(out / RUN / "lock"):
         assert run_bench("status", "--out", out) == 0
     header, row, *rest = capsys.readouterr().out.splitlines()
-    assert header.split() == ["run", "state", "epoch", "loss", "samples/s", "left", "host", "updated"]
+    assert header.split() == ["run", "state", "epoch", "own", "loss", "samples/s", "left", "host", "updated"]
     assert row.split() == [RUN.removeprefix("runs/"), "running", "2/6", "612.5", "2210", "1:05", HERE, "0:03", "ago"]
     assert rest[-1] == "1 run: 1 running"
 
