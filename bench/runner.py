@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Literal
 
 from bench.datasets.base import Dataset
@@ -12,10 +11,11 @@ from bench.errors import BenchError
 from bench.evaluation.finished import trained
 from bench.evaluation.measuring import evaluation_context, missing, write_measures
 from bench.evaluation.pictures import save_samples
+from bench.evaluation.recording import record_origin
 from bench.runs.lock import Busy, Replaced, claim
-from bench.runs.provenance import check_same_data, describe, threads_of, write_config
+from bench.runs.provenance import check_same_data, repair, threads_of
 from bench.runs.run import Run
-from bench.runs.store import remove_temporaries, write_json
+from bench.runs.store import remove_temporaries
 from bench.training.acceleration import choose, thread_count
 from bench.training.building import build_method
 from bench.training.loop import Interrupted, train
@@ -74,11 +74,12 @@ def execute(
 def attempt(session: Session, data: Dataset, classifiers: Classifiers) -> Outcome:
     """Everything that the run lacks; its outcome is its last status as well."""
     run, was_trained = session.run, session.run.trained
-    if run.finished(run.config.evaluation) and run.picture_file("cross").exists():
-        # By a process that was killed before it could say so.
-        session.status("done")
-        return "skipped"
     try:
+        if was_trained:
+            repair(run)
+        if run.finished(run.config.evaluation) and run.picture_file("cross").exists():
+            session.status("done")  # of a process that was killed before it could say so
+            return "skipped"
         method = trained(run, data) if was_trained else train_run(session, data, classifiers)
         evaluate_run(session, method, data, classifiers)
         return "done"
@@ -101,16 +102,7 @@ def attempt(session: Session, data: Dataset, classifiers: Classifiers) -> Outcom
 def train_run(session: Session, data: Dataset, classifiers: Classifiers) -> Method:
     """The trained method. Writes the run's configuration and provenance first, training.json last."""
     run, device = session.run, data.train.device
-    write_config(run)
-    write_json(
-        run.provenance_file,
-        describe(
-            *(run, device),
-            data=data_record(data),
-            classifier_accuracy=accuracies(classifiers),
-            acceleration=asdict(choose(device)),
-        ),
-    )
+    record_origin(run, data, classifiers)
     session.status("running")
     # The last digits of a sum depend on how many threads share it: a run is resumed with those that it had.
     with thread_count(threads_of(run)):
@@ -138,14 +130,3 @@ def evaluate_run(session: Session, method: Method, data: Dataset, classifiers: C
             session.claim.check()
             write_measures(run, name, context, evaluation)
     session.status("done")
-
-
-def data_record(data: Dataset) -> dict[str, object]:
-    """What provenance.json says of the data."""
-    sizes = {"train": len(data.train), "test": len(data.test)}
-    return {"dataset": data.name, "source": data.source, "fingerprint": data.fingerprint, **sizes}
-
-
-def accuracies(classifiers: Classifiers) -> dict[str, float | None]:
-    """What provenance.json says of the classifiers."""
-    return {**classifiers.accuracy, "mean": classifiers.mean_accuracy}

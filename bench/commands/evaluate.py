@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from bench.commands import Subparsers
 from bench.commands.arguments import parse_evaluators, parse_priors
 from bench.commands.options import add_data_root_option, add_device_option
 from bench.commands.report import make_report
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, UsageError, printable
 from evaluators import EVALUATORS
 from methods import PRIORS
 
@@ -52,7 +52,8 @@ def add(commands: Subparsers) -> None:
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
-    from bench.evaluation.finished import find_runs
+    from bench.evaluation.finding import find_runs
+    from bench.execution.orders import by_data
     from bench.execution.progress import Display
 
     task = wanted(options)
@@ -61,21 +62,26 @@ def evaluate_command(options: argparse.Namespace) -> int:
     def warn(text: str) -> None:
         nonlocal failed
         failed = True
-        print(f"bench: {text}", file=sys.stderr)
+        print(printable(f"bench: {text}"), file=sys.stderr)
 
     runs = find_runs(options.runs, warn)
     with Display() as display:
-        for group in by_data(runs).values():
-            evaluate_group(group, options, task, display, warn)
+        for group in by_data(runs):
+            try:
+                evaluate_group(group, options, task, display, warn)
+            except UsageError:
+                raise
+            except BenchError as error:  # its data are missing, say; the other runs' may be there
+                warn(str(error))
     for out in dict.fromkeys(run.out for run in runs):
         make_report(out)
     return int(failed or not runs)
 
 
 def evaluate_group(
-    runs: list[Run], options: argparse.Namespace, task: Task, display: Display, warn: Callable[[str], None]
+    runs: Sequence[Run], options: argparse.Namespace, task: Task, display: Display, warn: Callable[[str], None]
 ) -> None:
-    """The runs on one dataset, which is loaded once. What cannot be evaluated is told, and the others are."""
+    """The runs on one dataset, which is loaded once. What cannot be evaluated is reported, and the others are."""
     from bench.config.evaluation import resolve_evaluation
     from bench.datasets import dataset_source
     from bench.evaluation.classifiers import classifiers
@@ -87,11 +93,15 @@ def evaluate_group(
     data = known.load(source, options.data_root).to(choose_device(options.device))
     trained = classifiers(data, display.message)
     for run in runs:
-        evaluation = resolve_evaluation(dataset, run.config.preset, options.set, presets=known.presets)
         try:
+            evaluation = resolve_evaluation(dataset, run.config.preset, options.set, presets=known.presets)
             evaluate_run(run, evaluation, task, data, trained, display.message)
+        except UsageError:
+            raise
         except BenchError as error:
             warn(str(error))
+        except Exception as error:  # a full disk or a fault of one run costs the others nothing
+            warn(f"{run.path}: {type(error).__name__}: {error}")
 
 
 def wanted(options: argparse.Namespace) -> Task:
@@ -102,11 +112,3 @@ def wanted(options: argparse.Namespace) -> Task:
         raise UsageError("bench evaluate: say what to add, with --evaluators or --prior (or both)")
     evaluators = parse_evaluators(options.evaluators) if options.evaluators else []
     return Task(evaluators, parse_priors(options.prior) if options.prior else [], options.force)
-
-
-def by_data(runs: list[Run]) -> dict[tuple[str, str], list[Run]]:
-    """The runs by dataset and source, so that each is loaded once."""
-    groups: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        groups.setdefault((run.config.dataset, run.config.source), []).append(run)
-    return groups

@@ -11,17 +11,15 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bench.config.restore import restore
 from bench.config.schema import EvaluationConfig, as_plain
-from bench.config.values import read_yaml
 from bench.datasets.base import Dataset
-from bench.errors import BenchError, DataMissing
+from bench.errors import BenchError
 from bench.evaluation.fitted import aggregate_log_likelihood, cost
 from bench.evaluation.measuring import (
     evaluation_context,
@@ -30,14 +28,16 @@ from bench.evaluation.measuring import (
     sorted_out,
     write_measures,
 )
-from bench.runs.lock import Busy, claim
+from bench.runs.lock import Busy, Replaced, claim
 from bench.runs.provenance import check_same_data, origin
-from bench.runs.run import Run, find, holds_keys
-from bench.runs.store import read_json, read_regular, write_json
+from bench.runs.run import Run
+from bench.runs.store import write_json
+from bench.runs.whole import holds_measures, holds_prior
 from bench.training.building import build_method
 from bench.training.state import load_model
 from evaluators import prior_evaluators
 from evaluators.base import Classifiers
+from evaluators.context import Context
 from methods.base import Method, Streams
 from methods.priors.fitting import fit_prior
 
@@ -58,54 +58,20 @@ class Task:
     force: bool = False
 
 
-def find_runs(paths: Sequence[Path], warn: Say) -> list[Run]:
-    """The runs at and below the paths that can be evaluated, each once; `warn` is told of the others.
+@dataclass(frozen=True)
+class Finished:
+    """A finished run's model, and what is needed to measure it."""
 
-    A path is an output directory of `bench run`, or a folder within its runs/. Output directories inside another one,
-    such as results/reference, are left alone unless they are named.
+    run: Run
+    evaluation: EvaluationConfig
+    method: Method
+    data: Dataset
+    classifiers: Classifiers
 
-    Raises DataMissing for a path that holds no run.
-    """
-    found: dict[Path, Run] = {}
-    for path in paths:
-        folders = find(path) if (path / "runs").is_dir() else _below(path)
-        if not folders:
-            raise DataMissing(f"{path} holds no run: name runs, or a folder that `bench run` has filled")
-        for folder in folders:
-            try:
-                found[folder.resolve()] = read_run(folder)
-            except BenchError as error:
-                warn(f"{folder} is left out: {error}")
-    return list(found.values())
-
-
-def _below(path: Path) -> list[Path]:
-    """The run directories at and below a folder that lies in some runs/."""
-    if "runs" not in path.absolute().parts:
-        return []
-    here = [path] if path.name.startswith("seed-") else []
-    return here + sorted(folder for folder in path.rglob("seed-*") if folder.is_dir())
-
-
-def read_run(folder: Path) -> Run:
-    """The trained run of a directory. Raises BenchError where it cannot be evaluated, and says why."""
-    if not (folder / "training.json").is_file():
-        raise BenchError("its training is not finished")
-    if not (folder / "checkpoint.pt").is_file():
-        raise BenchError("it has no checkpoint (committed results have none)")
-    try:
-        text = read_regular(folder / "config.yaml").decode()
-        seed = read_json(folder / "provenance.json")["seed"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BenchError(f"config.yaml or provenance.json cannot be read ({error})") from error
-    config = restore(read_yaml(text, str(folder / "config.yaml")), str(folder / "config.yaml"))
-    run = Run(config, seed, folder.absolute().parents[4])
-    if run.path.resolve() != folder.resolve():
-        raise BenchError(
-            f"its configuration has the hash {config.hash} and its seed is {seed}, which belong at {run.path}: it is a "
-            "copy, or was written by another version of the code"
-        )
-    return run
+    @cached_property
+    def context(self) -> Context:
+        """One for all evaluators, so that what they share is decoded once."""
+        return evaluation_context(self.method, self.data, self.classifiers, self.run.seed, self.evaluation)
 
 
 def evaluate_run(
@@ -114,89 +80,71 @@ def evaluate_run(
     """Adds to a run what it does not have yet. Its trained parameters and its other results stay as they are.
 
     Raises:
-        BenchError: the run was made on other data, its checkpoint cannot be read, or another process has it.
+        BenchError: the run was made on other data, its checkpoint cannot be read, or another process has it; or, once
+            everything else is done, a measure or a prior cannot be computed.
     """
     check_same_data(run, data.fingerprint, data.source, data.name)
-    wanted = [(name, run.measure_file(name, evaluation)) for name in task.evaluators]
-    priors = [(name, run.prior_file(name, evaluation)) for name in task.priors]
-    for name, file in [*wanted, *priors]:
-        if holds_keys(file) and not task.force:
-            say(f"{run.name}, {name}: skipped")
     try:
-        with claim(run.lock_file):
-            todo = [name for name, file in wanted if task.force or not holds_keys(file)]
-            fits = [name for name, file in priors if task.force or not holds_keys(file)]
-            if not todo and not fits:
+        with claim(run.lock_file) as mine:
+            there = {
+                **{name: holds_measures(run.measure_file(name, evaluation)) for name in task.evaluators},
+                **{f"prior {name}": holds_prior(run.prior_file(name, evaluation)) for name in task.priors},
+            }
+            todo = [name for name, holds in there.items() if task.force or not holds]
+            for name in there.keys() - set(todo):
+                say(f"{run.name}, {name}: skipped")
+            if not todo:
                 return
             data = data.with_modalities(run.config.with_likelihoods(data.modalities))
-            method = trained(run, data)
-            add_measures(run, evaluation, todo, method, data, classifiers, say)
+            finished = Finished(run, evaluation, trained(run, data), data, classifiers)
             problems = []
-            for prior in fits:
+            for name in todo:
+                mine.check()
                 try:
-                    add_prior(run, evaluation, prior, method, data, classifiers, say)
-                except (ValueError, FloatingPointError) as error:  # the other priors are none the worse for it
-                    problems.append(f"{run.path}: prior {prior}: {error}")
+                    add = add_prior if name.startswith("prior ") else add_measures
+                    add(finished, name.removeprefix("prior "), say)
+                except (ValueError, ArithmeticError, RuntimeError) as error:  # what else is asked for can be computed
+                    problems.append(f"{run.path}: {name}: {error}")
             if problems:
                 raise BenchError("; ".join(problems))
-    except Busy as error:
+    except (Busy, Replaced) as error:
         raise BenchError(f"{run.path} is being trained or evaluated by another process: {error}") from error
 
 
-def add_measures(
-    run: Run,
-    evaluation: EvaluationConfig,
-    evaluators: Sequence[str],
-    method: Method,
-    data: Dataset,
-    classifiers: Classifiers,
-    say: Say,
-) -> None:
-    """Writes what each evaluator measures to its file."""
-    context = evaluation_context(method, data, classifiers, run.seed, evaluation)
-    for name in evaluators:
-        try:
-            measured = write_measures(run, name, context, evaluation)
-        except FloatingPointError as error:
-            raise BenchError(f"{run.path}: {name}: {error}") from error
-        values = [f"{key} {value['value']:.4g}" for key, value in measured.measures.items()]
-        say(f"{run.name}, {name}: {', '.join([*values, *map(': '.join, measured.absent.items())])}")
+def add_measures(finished: Finished, name: str, say: Say) -> None:
+    """Writes what the evaluator measures to its file."""
+    measured = write_measures(finished.run, name, finished.context, finished.evaluation)
+    values = [f"{key} {value['value']:.4g}" for key, value in measured.measures.items()]
+    say(f"{finished.run.name}, {name}: {', '.join([*values, *map(': '.join, measured.absent.items())])}")
 
 
-def add_prior(
-    run: Run,
-    evaluation: EvaluationConfig,
-    prior: str,
-    method: Method,
-    data: Dataset,
-    classifiers: Classifiers,
-    say: Say,
-) -> None:
+def add_prior(finished: Finished, name: str, say: Say) -> None:
     """Fits the prior to the run's model and writes its measures to its file."""
-    config, started = evaluation.priors[prior], time.perf_counter()
+    run, evaluation, method, data = finished.run, finished.evaluation, finished.method, finished.data
+    config, started = evaluation.priors[name], time.perf_counter()
     streams = Streams(3_000_000 + run.seed, data.train.device)
     z = aggregate_posterior(method.eval(), data, streams)
-    fitted = fit_prior(prior, config, z, method.prior, streams)
+    fitted = fit_prior(name, config, z, method.prior, streams)
     seconds = time.perf_counter() - started
-    context = evaluation_context(method.with_prior(fitted), data, classifiers, run.seed, evaluation)
-    measured = [measure(name, context, evaluation) for name in prior_evaluators()]
+    context = evaluation_context(method.with_prior(fitted), data, finished.classifiers, run.seed, evaluation)
+    measured = [measure(evaluator, context, evaluation) for evaluator in prior_evaluators()]
     measured.append(sorted_out(aggregate_log_likelihood(context)))
-    measures = {name: value for part in measured for name, value in part.measures.items()}
+    measures = {key: value for part in measured for key, value in part.measures.items()}
     content = {
-        "prior": prior,
-        "label": label_of(prior, config),
+        "prior": name,
+        "label": label_of(name, config),
         **settings_of(evaluation, config),
         "record": fitted.record,
         "measures": measures,
-        "absent": {name: reason for part in measured for name, reason in part.absent.items()},
+        "absent": {key: reason for part in measured for key, reason in part.absent.items()},
         "samples": len(z),
         "fit_seconds": seconds,
         **cost(fitted, context.device),
         **origin(context.device),
     }
-    write_json(run.prior_file(prior, evaluation), content)
+    write_json(run.prior_file(name, evaluation), content)
     joint = measures.get("joint_coherence")
-    say(f"{run.name}, prior {prior}" + (f": joint coherence {joint['value']:.3f}" if joint else ": fitted"))
+    say(f"{run.name}, prior {name}" + (f": joint coherence {joint['value']:.3f}" if joint else ": fitted"))
 
 
 def label_of(prior: str, config: Any) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 from bench.config.schema import EvaluationConfig, as_plain
 from bench.datasets.base import Dataset
 from bench.runs.provenance import origin
-from bench.runs.run import Run, holds_keys
+from bench.runs.run import Run
 from bench.runs.store import write_json
+from bench.runs.whole import holds_measures
 from evaluators import EVALUATORS
 from evaluators.base import Classifiers, Evaluator, Measures
 from evaluators.context import Context
@@ -95,4 +96,4 @@ def settings_of(evaluation: EvaluationConfig, own: Any) -> Mapping[str, Any]:
 
 def missing(run: Run, evaluators: list[str], evaluation: EvaluationConfig) -> list[str]:
     """Those of the evaluators whose measures the run does not have under this evaluation."""
-    return [name for name in evaluators if not holds_keys(run.measure_file(name, evaluation))]
+    return [name for name in evaluators if not holds_measures(run.measure_file(name, evaluation))]

@@ -19,7 +19,9 @@ import yaml
 
 import bench
 from bench.errors import BenchError
+from bench.runs.contents import read_config, read_provenance
 from bench.runs.machine import cores, processor
+from bench.runs.reading import Unreadable
 from bench.runs.run import Run
 from bench.runs.store import read_json, write_text
 
@@ -83,6 +85,24 @@ def write_config(run: Run) -> None:
     """config.yaml: every setting that decides the run's parameters, resolved."""
     tree = {key: value for key, value in run.config.as_dict().items() if key != "evaluation"}
     write_text(run.config_file, yaml.safe_dump(tree, sort_keys=False))
+
+
+def repair(run: Run) -> None:
+    """Writes the configuration of a trained run again if it is damaged.
+
+    Raises BenchError where provenance.json is: nobody but it knows where the numbers come from.
+    """
+    try:
+        read_config(run.config_file)
+    except Unreadable:
+        write_config(run)
+    try:
+        read_provenance(run.provenance_file)
+    except Unreadable as error:
+        raise BenchError(
+            f"{run.provenance_file} {error}, and where the run's numbers come from is in no other file. Put it back "
+            "from a copy, or train the run again (--force)"
+        ) from error
 
 
 def threads_of(run: Run) -> int:

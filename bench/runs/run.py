@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.errors import BenchError, UsageError, printable
+from bench.runs.contents import read_config, read_provenance
+from bench.runs.reading import Unreadable
 from bench.runs.state import Status, read_status, true_status
-from bench.runs.store import previous, read_json
+from bench.runs.store import previous
+from bench.runs.whole import holds_measures, holds_training
 
 if TYPE_CHECKING:
     from bench.config.schema import EvaluationConfig, RunConfig
@@ -85,8 +88,8 @@ class Layout(ABC):
 
     @property
     def trained(self) -> bool:
-        """Whether training.json is there and can be read."""
-        return holds_keys(self.training_file)
+        """Whether training.json is there and holds what it should."""
+        return holds_training(self.training_file)
 
     def problem_of_results(self) -> str | None:
         """The file that a run which says that it is done does not have, for people; None where it has them."""
@@ -94,10 +97,15 @@ class Layout(ABC):
             there = os.path.lexists(self.training_file)
             return f"training.json {'cannot be read' if there else 'is not there'}"
         try:
-            empty = [file.name for file in self.measures_folder.glob("*.json") if not file.stat().st_size]
+            read_provenance(self.provenance_file)
+            read_config(self.config_file)
+        except Unreadable as error:
+            return f"config.yaml or provenance.json {error}"
+        try:
+            damaged = [file.name for file in self.measures_folder.glob("*.json") if not holds_measures(file)]
         except OSError as error:
             return f"measures cannot be read ({error.strerror})"
-        return printable(f"measures/{empty[0]} is empty") if empty else None
+        return printable(f"measures/{damaged[0]} cannot be read") if damaged else None
 
 
 @dataclass(frozen=True)
@@ -151,7 +159,7 @@ class Run(Layout):
         if not self.trained:
             return False
         return evaluation is None or all(
-            holds_keys(self.measure_file(name, evaluation)) for name in default_evaluators()
+            holds_measures(self.measure_file(name, evaluation)) for name in default_evaluators()
         )
 
     def clear(self) -> None:
@@ -221,14 +229,6 @@ def component(name: str) -> str:
     if (size := len(os.fsencode(name))) > MOST_BYTES:
         raise UsageError(f"{name[:40]}… is {size} bytes long, and names of folders may have {MOST_BYTES}: shorten it")
     return name
-
-
-def holds_keys(file: Path) -> bool:
-    """Whether it is JSON with keys and values, as our results are; what is not can be computed again."""
-    try:
-        return isinstance(read_json(file), dict)
-    except (OSError, ValueError):
-        return False
 
 
 def _is_folder(entry: Path) -> bool:

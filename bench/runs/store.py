@@ -37,6 +37,8 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object], keep: Path | 
     Raises OSError, which names `path`, when the file cannot be written; it leaves nothing behind.
     """
     try:
+        if path.exists() and not path.is_file():  # a device, which root could replace by a file
+            raise OSError(errno.EINVAL, "is there and is no file", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
         temporary = Path(name)

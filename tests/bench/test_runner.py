@@ -266,13 +266,27 @@ def test_another_evaluation_of_a_finished_run_trains_nothing(run, monkeypatch):
     assert run_it(run) == run_it(again) == "skipped"
 
 
-def test_a_damaged_file_of_measures_is_computed_again(run, monkeypatch):
+@pytest.mark.parametrize("damage", ["", "{}", '{"measures": {"joint_coherence": 0.5}}', "[1"])
+@pytest.mark.parametrize("name", ["measures", "training.json", "config.yaml"])
+def test_a_damaged_file_of_results_is_written_again(run, monkeypatch, name, damage):
     run_it(run)
-    first = measures(run)
-    run.measure_file("joint").write_bytes(b"")
+    first, config = measures(run), run.config_file.read_text()
+    (run.measure_file("joint") if name == "measures" else run.path / name).write_text(damage)
     monkeypatch.setattr(training, "update", lambda *_: pytest.fail("trained again"))
-    assert run_it(run) == "done"
-    assert measures(run) == first
+    assert run_it(run) in ("done", "skipped")
+    assert (measures(run), run.config_file.read_text()) == (first, config)
+    assert (run.true_state(), run.trained) == ("done", True)
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"seed": "0"}'])
+def test_a_run_whose_origin_is_lost_is_named_and_not_skipped(run, caplog, damage):
+    run_it(run)
+    before = measures(run)
+    run.provenance_file.write_text(damage)
+    assert run_it(run) == "failed"
+    assert "provenance.json" in caplog.text
+    assert "--force" in caplog.text
+    assert measures(run) == before
 
 
 def test_a_finished_run_whose_checkpoint_is_gone_keeps_what_it_has(run, caplog):

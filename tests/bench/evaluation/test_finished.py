@@ -9,7 +9,8 @@ import torch
 from bench.config.evaluation import resolve_evaluation
 from bench.datasets.base import own_presets
 from bench.errors import BenchError, DataMissing
-from bench.evaluation.finished import Task, aggregate_posterior, evaluate_run, find_runs, label_of
+from bench.evaluation.finding import find_runs
+from bench.evaluation.finished import Task, aggregate_posterior, evaluate_run, label_of
 from bench.runner import execute
 from bench.runs.run import Run
 from bench.runs.store import read_json
@@ -224,6 +225,25 @@ def test_aggregate_posterior_has_one_sample_per_training_tuple(run):
     assert z.shape == (96, 4)
     assert torch.equal(z, aggregate_posterior(method, data, Streams(0), batch_size=40))
     assert not z.requires_grad
+
+
+def test_what_cannot_be_measured_leaves_the_others(run, monkeypatch):
+    monkeypatch.setattr("evaluators.likelihood.LogLikelihood.__call__", broken)
+    with pytest.raises(BenchError, match="likelihood: decoded items are not finite"):
+        add(run, evaluators=["likelihood", "probes"])
+    assert run.measure_file("probes", evaluation()).exists()
+    assert not run.measure_file("likelihood", evaluation()).exists()
+
+
+def broken(self, context, settings):
+    raise FloatingPointError("decoded items are not finite")
+
+
+@pytest.mark.parametrize("place", ["runs/seed-0", "seed-0", "runs/a/seed-0"])
+def test_a_folder_that_no_run_has_is_no_run(tmp_path, place):
+    (tmp_path / place).mkdir(parents=True)
+    with pytest.raises(DataMissing, match="holds no run"):
+        find_runs([tmp_path / place], pytest.fail)
 
 
 def test_a_prior_that_cannot_be_fitted_is_named_and_the_others_are(run):

@@ -16,6 +16,7 @@ from bench.cli import main
 from bench.execution.observer import Observer
 from bench.execution.submissions import JobRecord, Submission
 from bench.runs.store import write_json
+from tests.bench.rundirs import complete
 
 RUN = "runs/polymnist/mmvae/quick-0123abcd/seed-0"
 OTHER = "runs/polymnist/mmvaeplus/quick-4567cdef/seed-1"
@@ -32,7 +33,7 @@ def write_status(out: Path, state: str, run: str = RUN, ago: float = 100.0, **mo
 
 def finish(out: Path, run: str = RUN) -> None:
     """Leaves the run as a process does that has finished it."""
-    write_json(out / run / "training.json", {"seconds": 1.0})
+    complete(out / run)
     write_status(out, "done", run)
 
 

@@ -40,7 +40,6 @@ def test_one_damaged_run_leaves_the_others_alone(out):
 def test_whatever_lies_in_place_of_a_file_the_look_goes_on(out, file, what):
     for run in (RUN, OTHER):
         finish(out, run)
-        write_text(out / run / "config.yaml", "model: {beta: 1.0}\n")
     put(out / RUN / file, what)
     observed = Observer(out).look()
     assert [run.state for run in observed][1] == "done"

@@ -10,6 +10,7 @@ from bench.runs.run import Directory, Run, component, find, is_relative_path, pa
 from bench.runs.store import write_json
 from evaluators import default_evaluators
 from tests.bench.conftest import tiny_config
+from tests.bench.rundirs import complete
 from tests.bench.runs.hostile import PLACED, put
 
 
@@ -19,9 +20,7 @@ def run(tmp_path):
 
 
 def finish(run):
-    write_json(run.training_file, {"seconds": 1.0})
-    for name in default_evaluators():
-        write_json(run.measure_file(name), {"measures": {}})
+    complete(run.path, *(run.measure_file(name).name for name in default_evaluators()))
 
 
 def test_the_directory_says_which_run_it_is(run):
@@ -36,7 +35,7 @@ def test_the_directory_says_which_run_it_is(run):
 
 def test_a_run_is_trained_by_its_training_file_and_finished_by_the_measures_that_are_asked_for(run, tmp_path):
     assert not run.trained
-    write_json(run.training_file, {})
+    complete(run.path)
     assert run.trained
     assert run.finished()
     assert not run.finished(run.config.evaluation)

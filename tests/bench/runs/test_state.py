@@ -13,6 +13,7 @@ from bench.runs.process import this_process
 from bench.runs.run import Directory
 from bench.runs.state import STATES, is_job, is_pid, slurm_job, true_status, write_status
 from bench.runs.store import write_json
+from tests.bench.rundirs import complete
 from tests.bench.runs.hostile import PLACED, put
 
 PROGRESS = {"epoch": 2, "epochs": 6, "share": 0.3, "loss": 612.5, "samples_per_second": 2210.4, "seconds_left": 65.2}
@@ -120,16 +121,19 @@ def test_a_run_that_says_done_has_its_results(run):
     assert true_status(run)["problem"] == "training.json is not there"
     run.training_file.touch()
     assert true_status(run)["problem"] == "training.json cannot be read"
-    write_json(run.training_file, {})
+    complete(run.path, "joint@0123abcd.json")
     assert run.true_state() == "done"
-    run.measures_folder.mkdir()
-    (run.measures_folder / "joint@0123abcd.json").touch()
-    assert true_status(run)["state"] == "damaged"
-    assert true_status(run)["problem"] == "measures/joint@0123abcd.json is empty"
+    for content in ("", "{}", '{"evaluator": "joint"}'):
+        (run.measures_folder / "joint@0123abcd.json").write_text(content)
+        assert true_status(run)["state"] == "damaged"
+        assert true_status(run)["problem"] == "measures/joint@0123abcd.json cannot be read"
+    complete(run.path, "joint@0123abcd.json")
+    run.provenance_file.write_text("")
+    assert true_status(run)["problem"] == "config.yaml or provenance.json is empty"
 
 
 def test_a_trained_run_without_a_status_is_damaged(run):
-    write_json(run.training_file, {})
+    complete(run.path)
     assert true_status(run) == {"state": "damaged", "problem": "status.json is not there"}
 
 

@@ -173,6 +173,13 @@ def test_a_folder_that_is_read_only_is_explained(tmp_path, monkeypatch):
         check_writable(tmp_path)
 
 
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is no file"):
+        write_text(tmp_path / "pipe", "text")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
 def test_a_lock_keeps_another_process_out(tmp_path):
     script = (
         "import sys; from pathlib import Path; from bench.runs.store import exclusive\nprint('ready', flush=True)\n"

@@ -1,0 +1,26 @@
+"""What a run records before its first step."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from bench.datasets.base import Dataset
+from bench.runs.provenance import describe, write_config
+from bench.runs.run import Run
+from bench.runs.store import write_json
+from bench.training.acceleration import choose
+from evaluators.base import Classifiers
+
+
+def record_origin(run: Run, data: Dataset, classifiers: Classifiers) -> None:
+    """Writes config.yaml and provenance.json."""
+    device = data.train.device
+    sizes = {"train": len(data.train), "test": len(data.test)}
+    write_config(run)
+    provenance = describe(
+        *(run, device),
+        data={"dataset": data.name, "source": data.source, "fingerprint": data.fingerprint, **sizes},
+        classifier_accuracy={**classifiers.accuracy, "mean": classifiers.mean_accuracy},
+        acceleration=asdict(choose(device)),
+    )
+    write_json(run.provenance_file, provenance)
