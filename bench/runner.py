@@ -91,7 +91,7 @@ def attempt(session: Session, data: Dataset, classifiers: Classifiers) -> Outcom
         if isinstance(error, KeyboardInterrupt):
             raise
         return reason
-    except Exception as error:  # a failure of one run leaves the others alone
+    except Exception as error:  # a failure of one run costs the others nothing
         if was_trained and isinstance(error, BenchError):  # what was measured before is a result all the same
             log.warning("%s is not evaluated: %s", run.path, error)
         else:

@@ -55,7 +55,7 @@ class Coverage(Evaluator):
 
     @torch.no_grad()
     def __call__(self, context: Context, settings: CoverageSettings) -> Measures:
-        """`precision`, `recall`, `density` and `coverage` (see `overlap`), each the mean over modalities, thrice:
+        """`precision`, `recall`, `density` and `coverage` (see `overlap`), each the mean over modalities, three times:
 
         without a suffix, of prior samples against real held-out items; `_aggregate`, of the aggregate posterior (z
         encoded from held-out tuples) against real items, which is what a prior gives that fits it perfectly, no sample

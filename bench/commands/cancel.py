@@ -26,7 +26,7 @@ def add(commands: Subparsers) -> None:
         "cancel",
         help="end runs that are queued or at work; those at work save their state",
         description="Ends the SLURM jobs and the commands on this machine that have the runs. Runs at work save their "
-        "state, and `bench retry --lost` resumes them. Exit code 1 where something goes on, as it cannot be ended from "
+        "state, and `bench retry --lost` resumes them. Exit code 1 where something continues that cannot be ended from "
         "here.",
     )
     cancel.add_argument(
@@ -142,5 +142,5 @@ def end(holder: Holder) -> bool:
             reason = f"it is no process of bench by its command line; {reason}"
     except PermissionError:
         reason = "it is another user's"
-    print(printable(f"bench: {holder} goes on: {reason}"), file=sys.stderr)
+    print(printable(f"bench: {holder} continues: {reason}"), file=sys.stderr)
     return False

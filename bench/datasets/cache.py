@@ -75,7 +75,7 @@ def cached(
 
     Args:
         name: folder and beginning of the cache's name, such as "polymnist/rebuilt".
-        version: of `build`; caches of other versions are left alone.
+        version: of `build`; caches of other versions stay.
         inputs: the files or folders that `build` reads.
 
     Raises:

@@ -54,7 +54,7 @@ def download(remote: RemoteFile, path: Path, report: Report | None = None) -> No
     """Makes `path` the remote file.
 
     Bytes go to `<path>.part` first. An interrupted download leaves that file, and the next call asks only for the rest
-    of it (HTTP Range). A `path` that is already right is left alone.
+    of it (HTTP Range). A `path` that is already right stays as it is.
 
     Raises DataMissing, and says whether the part file is kept, when the server cannot be reached, breaks off or answers
     with an error (kept), and when the size or the sum is wrong (removed).

@@ -33,7 +33,7 @@ def refusing(path: Path, what: str) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """An error's first line, short and printable: a hostile file has its say in some messages."""
+    """An error's first line, short and printable: some messages quote the file, which may be hostile."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     first = "".join(c for c in text.strip().partition("\n")[0] if c.isprintable())
     return (first[:200] or type(error).__name__).rstrip(".")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bench.errors import BenchError
 from bench.execution.devices import choose_device
 from bench.execution.orders import Order, by_data
 from bench.execution.pool import environments, run_pool, tasks_of, warm_up
@@ -22,6 +24,8 @@ from bench.runs.run import Run
 from bench.runs.store import check_writable
 
 MOST_AT_ONCE = 8  # without --jobs: each process holds the data
+
+log = logging.getLogger("bench")
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,20 @@ def in_this_process(runs: Sequence[Run], how: Execution) -> dict[Run, Outcome]:
                 unfinished = how.unfinished(group)
                 outcomes |= {run: reason if run in unfinished else "skipped" for run in group}
             else:
-                outcomes |= execute_order(how.order(group), display, stop)
+                try:
+                    outcomes |= execute_order(how.order(group), display, stop)
+                except BenchError as error:  # of one dataset: the runs on others can be executed
+                    if len(by_data(runs)) == 1:
+                        raise
+                    outcomes |= _refused(group, error)
     return outcomes
+
+
+def _refused(group: Sequence[Run], error: BenchError) -> dict[Run, Outcome]:
+    """The outcome of runs on data that cannot be had."""
+    for run in group:
+        log.warning("%s: %s", run.path, error)
+    return dict.fromkeys(group, "failed")
 
 
 def record_plan(runs: Sequence[Run], how: Execution) -> None:
@@ -125,9 +141,15 @@ def in_several(runs: Sequence[Run], how: Execution, jobs: int) -> dict[Run, Outc
         warm_up()
     with Overview() as overview:
         for group in by_data(runs):
-            prepare(how.order(group), overview.message)
-        for run in outcomes:
-            overview.message(f"{run.name}: skipped")
+            try:
+                prepare(how.order(group), overview.message)
+            except BenchError as error:
+                if len(by_data(runs)) == 1:
+                    raise
+                outcomes |= _refused(group, error)
+                unfinished = [run for run in unfinished if run not in group]
+        for run, outcome in outcomes.items():
+            overview.message(f"{run.name}: {outcome}")
         if unfinished:
             orders = [how.order([run]) for run in unfinished]
             tasks = tasks_of(orders, new_submission(how.out, "local"))

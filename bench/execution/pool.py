@@ -80,7 +80,7 @@ def tasks_of(orders: Sequence[Order], submission: Submission) -> list[Task]:
 def environments(jobs: int, device: str) -> list[dict[str, str]]:
     """What each of the pool's slots adds to the environment: a share of the cores, and a GPU in turn.
 
-    A device by number, such as cuda:1, is the user's own choice, and left alone.
+    A device by number, such as cuda:1, is the user's own choice, and stays.
     """
     threads = str(max(1, cores() // jobs))
     gpus = visible_gpus() if device in ("auto", "cuda") else []
@@ -128,7 +128,7 @@ def run_pool(
                 overview.show(pool.states())
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         except BaseException:
-            # Also where it is our own fault: processes must not go on without anybody who knows of them.
+            # Also where it is our own fault: no process may outlive whoever started it.
             pool.terminate(again=True)
             raise
     return pool.outcomes

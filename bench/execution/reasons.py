@@ -75,7 +75,7 @@ def reason_of(word: str, job: str) -> Reason:
         meaning, keys = LASTING[name]
         return _lasting(f"{meaning} ({word})", f"change {keys} in the cluster file")
     if name in HELD:
-        release = f"`scontrol release {job}` lets it go" if is_job(job) else "`scontrol release` lets it go"
+        release = f"`scontrol release {job}` releases it" if is_job(job) else "`scontrol release` releases it"
         return Reason(f"it is held ({word}), and never starts by itself: {release}", permanent=True)
     if re.match(r"(QOS|Assoc)(Max|Min|Grp)", name) or name.endswith("Limit"):
         return _limit(name, word)

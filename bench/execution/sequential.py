@@ -40,7 +40,7 @@ def execute_in_order(
     def attempt(run: Run) -> Outcome:
         try:
             return execute(run, data, classifiers, force=force, report=display.progress, stop=asked)
-        except BenchError as error:  # of this run's directory, which is left alone
+        except BenchError as error:  # of this run's directory, which stays as it is
             display.message(f"{titles[run]}: {error}")
             return "failed"
 

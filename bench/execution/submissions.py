@@ -94,7 +94,7 @@ class Submission:
         """The path, which is below the folder also where symbolic links are on its way."""
         if not path.resolve().is_relative_to(self.folder.resolve()):
             raise BenchError(
-                f"{printable(str(path))} leads out of {self.folder}, whose submission names it: left alone"
+                f"{printable(str(path))} leads out of {self.folder}, whose submission names it: it is not read"
             )
         return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +17,10 @@ from bench.reporting.measures import measures_table
 from bench.reporting.published import beside_published
 from bench.reporting.rows import METRICS, OWN, read_runs
 from bench.reporting.statistics import student_interval
+from bench.runs.records import shown
 from bench.runs.store import write_atomic, write_text
+
+log = logging.getLogger("bench")
 
 # Runs that differ in any of these are never averaged.
 GROUP = [
@@ -50,10 +54,16 @@ OVER_SEEDS = "Student t over seeds"
 
 
 def make_tables(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Writes the tables over OUT/runs: leaderboard, trained runs, failed ones. Raises OSError, which names a file."""
+    """Writes the tables over OUT/runs: leaderboard, trained runs, failed ones. Raises OSError, which names a file.
+
+    Tables that are there are not replaced by empty ones: of runs that cannot be read they are all that is left.
+    """
     runs, failed = read_runs(out)
     table = leaderboard(runs, failed)
-    write_leaderboard(out, table, runs, failed)
+    if len(table) or len(failed) or not (out / "leaderboard.md").exists():
+        write_leaderboard(out, table, runs, failed)
+    else:
+        log.warning("none of the runs in %s can be read: its tables are those of before", shown(out))
     return table, runs, failed
 
 

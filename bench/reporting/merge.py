@@ -76,6 +76,11 @@ def survey(folders: Sequence[Path], out: Path | None = None) -> Survey:
                 groups.setdefault(candidate.identity, []).append(candidate)
     for group in groups.values():
         group.sort(key=lambda candidate: not candidate.home)  # stable: else the first folder's, by path
+        if out and group[0].path != (target := out / group[0].place) and os.path.lexists(target):
+            found.problems.append(
+                f"{shown(target)} is in the way: it is not finished, or something else. Move it first"
+            )
+            continue
         if problems := list(_contradictions(group)):
             found.problems += problems
             continue

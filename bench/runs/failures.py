@@ -59,7 +59,7 @@ def traceback_of(error: BaseException) -> str:
 
 
 def _relative(filename: str) -> str:
-    """Where the program lies is nobody's business but this machine's."""
+    """Where the program lies is private to this machine."""
     path = Path(filename)
     if not path.is_absolute():
         return filename

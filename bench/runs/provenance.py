@@ -18,7 +18,8 @@ import torch
 import yaml
 
 import bench
-from bench.errors import BenchError
+from bench.config.yaml12 import read_yaml
+from bench.errors import BenchError, UsageError
 from bench.runs.contents import read_config, read_provenance
 from bench.runs.machine import cores, processor
 from bench.runs.reading import Unreadable
@@ -59,7 +60,7 @@ def describe(
         "torch": here["versions"]["torch"],
         "code": here["code"],
     }
-    # Where the program lies is nobody's business but this machine's.
+    # Where the program lies is private to this machine.
     first = {**here, "argv": [Path(sys.argv[0]).name, *sys.argv[1:]], "started": session["started"]}
     return {
         "method": run.config.method,
@@ -84,7 +85,22 @@ def _before(run: Run) -> dict[str, Any]:
 def write_config(run: Run) -> None:
     """config.yaml: every setting that decides the run's parameters, resolved."""
     tree = {key: value for key, value in run.config.as_dict().items() if key != "evaluation"}
-    write_text(run.config_file, yaml.safe_dump(tree, sort_keys=False))
+    write_text(run.config_file, yaml.dump(tree, Dumper=_Quoting, sort_keys=False))
+
+
+class _Quoting(yaml.SafeDumper):
+    """Quotes words that our reader would take for a number, such as a preset's name 1e5."""
+
+
+def _represent_word(dumper: yaml.SafeDumper, word: str) -> yaml.Node:
+    try:
+        quoted = read_yaml(word, "a word") != word
+    except UsageError:
+        quoted = True
+    return dumper.represent_scalar("tag:yaml.org,2002:str", word, style="'" if quoted else None)
+
+
+_Quoting.add_representer(str, _represent_word)
 
 
 def repair(run: Run) -> None:

@@ -186,7 +186,7 @@ class Run(Layout):
 
 
 class Parts(NamedTuple):
-    """What the path of a run's directory says; the run's files say it too, and theirs is the word that counts."""
+    """What the path of a run's directory says; the run's files say it too, and only they are believed."""
 
     dataset: str
     method: str

@@ -6,13 +6,13 @@ Whatever is chosen, log-densities, divergences and Langevin dynamics stay float3
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
+from bench.runs.machine import cores
 from methods.base import Method
 
 log = logging.getLogger("bench")
@@ -56,8 +56,3 @@ def thread_count(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def cores() -> int:
-    """How many this process may use, which in a container or a job can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

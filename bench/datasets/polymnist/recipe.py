@@ -24,7 +24,7 @@ Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]  # "<split>-<modality>": uint8 [N, 3, 28, 28]; "<split>-labels": int64 [N]
 
-VERSION = 1  # raise it when the same inputs would give other arrays: caches of older versions are then left alone
+VERSION = 1  # raise it when the same inputs would give other arrays: caches of older versions then stay
 SEED = 42
 SIDE = 28
 CLASSES = 10

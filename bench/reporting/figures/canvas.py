@@ -28,7 +28,7 @@ def _without_backend() -> Iterator[None]:
         if named is not None:
             os.environ["MPLBACKEND"] = named
             if first:
-                # For pyplot, if the notebook that we are in imports it later. A name that is unknown is its affair.
+                # For pyplot, if the notebook that we are in imports it later. It reports an unknown name itself.
                 with suppress(ValueError):
                     mpl.rcParams["backend"] = named
 

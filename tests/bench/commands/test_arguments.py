@@ -12,13 +12,13 @@ from bench.commands.arguments import (
 )
 from bench.errors import UsageError
 from evaluators import EVALUATORS
-from methods import EXTRA, METHODS
+from methods import EXTRA, METHODS, fitted_priors
 
 
 def test_all_is_everything_that_needs_nothing_more():
     assert parse_methods("all") == [name for name in METHODS if name not in EXTRA]
     assert parse_evaluators("all") == [name for name in EVALUATORS if name != "fid"]
-    assert parse_priors("all") == ["energy", "mixture", "flow"]
+    assert parse_priors("all") == fitted_priors()
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,8 @@ def test_what_cannot_be_ended_from_here_is_told(out, capsys):
     with claim(out / RUN / "lock"):
         assert run_bench("cancel", "--out", out) == 1
     errors = capsys.readouterr().err
-    assert f"process {os.getpid()} on {HERE} goes on: if it is a process of bench, `kill -TERM`" in errors
-    assert "process 17 on elsewhere goes on" in errors
+    assert f"process {os.getpid()} on {HERE} continues: if it is a process of bench, `kill -TERM`" in errors
+    assert "process 17 on elsewhere continues" in errors
 
 
 def test_an_interactive_job_in_which_somebody_runs_is_left_alone(out, scancel):

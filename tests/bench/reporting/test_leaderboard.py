@@ -400,3 +400,13 @@ def test_where_nothing_can_be_read_the_exit_code_says_so(tmp_path, capsys):
         for file in (run / folder).iterdir():
             file.unlink()
     assert make_report(tmp_path) == 0  # nothing is finished: an empty table is the whole truth
+
+
+def test_good_tables_are_not_replaced_by_empty_ones(tmp_path, caplog):
+    run = write_run(tmp_path)
+    make_tables(tmp_path)
+    before = [(tmp_path / name).read_bytes() for name in ("leaderboard.csv", "leaderboard.md", "measures.csv")]
+    (run / "provenance.json").write_text("")
+    make_tables(tmp_path)
+    assert [(tmp_path / name).read_bytes() for name in ("leaderboard.csv", "leaderboard.md", "measures.csv")] == before
+    assert "its tables are those of before" in caplog.text

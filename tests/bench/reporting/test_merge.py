@@ -189,6 +189,18 @@ def test_a_run_that_is_not_in_order_is_refused(tmp_path, capsys, edit, problem):
     assert not (tmp_path / "c").exists()
 
 
+def test_an_unfinished_run_in_the_way_is_a_problem_and_nothing_is_written(tmp_path, capsys):
+    a, c = tmp_path / "a", tmp_path / "c"
+    run, other = write(a), write(a, seed=1)
+    unfinished = c / run.relative_to(a)
+    unfinished.mkdir(parents=True)
+    (unfinished / "history.csv").write_text("epoch,loss\n")
+    code, printed = told(capsys, a, "--out", c)
+    assert code == 1
+    assert f"{unfinished} is in the way" in printed
+    assert not (c / other.relative_to(a)).exists()
+
+
 def test_links_are_not_followed(tmp_path, capsys):
     secret = tmp_path / "secret"
     secret.write_text("a secret")
