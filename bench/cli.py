@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +17,9 @@ from methods.registry import Collision
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     log_to_stderr()
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows few letters is no reason to end
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         options = parser().parse_args(arguments)
         code: int = options.command(options)
@@ -25,13 +30,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Collision as error:
         print(printable(f"bench: {error}"), file=sys.stderr)
         return 2
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output has gone (`| head`); there is nobody to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
+            print(printable(f"bench: {error}"), file=sys.stderr)
+            _forget_output(error)
+        return 1
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); there is nobody to tell.
+
+
+def _forget_output(error: OSError) -> None:
+    """Where the output's disk is full, what is still to be written would fail again at the end."""
+    if error.errno == errno.ENOSPC and sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def parser() -> argparse.ArgumentParser:

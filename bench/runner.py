@@ -13,7 +13,7 @@ from bench.evaluation.measuring import evaluation_context, missing, write_measur
 from bench.evaluation.pictures import save_samples
 from bench.evaluation.recording import record_origin
 from bench.runs.lock import Busy, Replaced, claim
-from bench.runs.provenance import check_same_data, repair, threads_of
+from bench.runs.provenance import check_same_data, check_same_run, repair, threads_of
 from bench.runs.run import Run
 from bench.runs.store import remove_temporaries
 from bench.training.acceleration import choose, thread_count
@@ -50,10 +50,12 @@ def execute(
         `busy` where another process has the run, or has taken it over from this one, which then writes nothing more.
 
     Raises:
-        BenchError: the directory holds a run on other data.
+        BenchError: the directory holds another run, or the data are others.
         KeyboardInterrupt: after recording it.
     """
     check_same_data(run, data.fingerprint, data.source, data.name)
+    if not force:
+        check_same_run(run)
     if not force and run.finished(run.config.evaluation) and run.true_state() == "done":
         return "skipped"
     data = data.with_modalities(run.config.with_likelihoods(data.modalities))
@@ -111,6 +113,7 @@ def train_run(session: Session, data: Dataset, classifiers: Classifiers) -> Meth
             *(method, data.train, run.config.trainer, run.seed, run.checkpoint_file),
             *(session.progress, session.stop, session.history),
             graph=choose(device).graph,
+            owner=run.owner,
         )
     session.history(state)
     session.trained(state, parameters=sum(p.numel() for p in method.parameters()))

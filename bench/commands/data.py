@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.commands import Subparsers
 from bench.commands.options import add_data_root_option, add_source_option
 from bench.datasets import DATASETS
-from bench.errors import BenchError
+from bench.errors import BenchError, printable
 
 
 def add(commands: Subparsers) -> None:
@@ -57,7 +57,7 @@ def show_command(options: argparse.Namespace) -> int:
         raise BenchError(
             f"{options.picture}: cannot be written ({error.strerror}). Choose another --picture"
         ) from error
-    print(options.picture)
+    print(printable(str(options.picture)))
     return 0
 
 

@@ -86,8 +86,7 @@ def open_log(path: Path) -> IO[str]:
 def show_rest(file: IO[str]) -> None:
     """What a job prints may have anything in it: what would act on a terminal is shown, and does nothing."""
     while text := file.read(CHARACTERS):
-        sys.stdout.write(printable(text))
-    sys.stdout.flush()
+        print(printable(text), end="", flush=True)
 
 
 def follow(path: Path, log: str | None, observer: Observer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -142,7 +143,7 @@ def stored_config(observed: Observation, out: Path) -> RunConfig | None:
     from bench.runs.store import read_regular
 
     path = Directory(out / observed.run).config_file
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
         text = read_regular(path).decode()

@@ -116,7 +116,7 @@ def read_tensor(path: Path, shape: tuple[int, ...], dtypes: Collection[torch.dty
         tensor = torch.load(path, weights_only=True, map_location="cpu")
     if not isinstance(tensor, Tensor):
         raise DataMissing(f"{path} holds a {type(tensor).__name__}, not a tensor")
-    if tensor.layout != torch.strided or tensor.device.type != "cpu":
+    if tensor.is_nested or tensor.layout != torch.strided or tensor.device.type != "cpu":
         raise DataMissing(f"{path} holds a {tensor.layout} tensor on {tensor.device}, not a plain one")
     if tuple(tensor.shape) != shape:
         raise DataMissing(f"{path} holds {list(tensor.shape)}, not {list(shape)}: unpack the archive again")

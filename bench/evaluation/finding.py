@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def find_runs(paths: Sequence[Path], warn: Callable[[str], None]) -> list[Run]:
     """
     found: dict[Path, Run] = {}
     for path in paths:
-        folders = find(path) if (path / "runs").is_dir() else _below(path)
+        folders = find(path) if os.path.isdir(path / "runs") else _below(path)
         if not folders:
             raise DataMissing(f"{path} holds no run: name runs, or a folder that `bench run` has filled")
         for folder in folders:

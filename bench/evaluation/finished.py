@@ -159,7 +159,7 @@ def label_of(prior: str, config: Any) -> str:
 def trained(run: Run, data: Dataset) -> Method:
     """The run's method with its trained parameters. Raises BenchError if its checkpoint cannot be read."""
     method = build_method(run.config, data, data.train.device, run.seed)
-    load_model(run.checkpoint_file, method)
+    load_model(run.checkpoint_file, method, run.owner)
     return method
 
 

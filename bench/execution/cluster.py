@@ -18,17 +18,23 @@ from methods import METHODS
 from methods.base import require
 
 MINIMUM_MINUTES = 15
+WORD = r"[A-Za-z0-9_][^\s\x00-\x1f]*"  # of what sbatch takes as a name, and not as an option
 LISTS = ("setup", "extra")  # the keys whose values are not one word or number
 # sbatch's options that bench sets itself -> what to do instead. sbatch takes any beginning of a name for the name.
 MANAGED = {
     "account": "the key `account` is for it",
     "array": "`array_parallelism` says how many jobs of an array run at once",
+    "chdir": "jobs start where the command was given",
     "clusters": "submit from a machine of that cluster",
     "constraint": "the key `constraint` is for it",
     "cpus-per-task": "the key `cpus` is for it",
     "error": "`bench logs` shows what a job prints",
+    "export": "`setup` has shell lines that can set the environment",
+    "gid": "jobs are your own",
     "gpus": "the key `gpus` is for it",
     "gpus-per-node": "the key `gpus` is for it",
+    "hold": "a job that is held never starts by itself",
+    "input": "a job reads its work order",
     "job-name": "`bench cancel` knows its jobs by their names",
     "mem": "the key `memory` is for it",
     "no-requeue": "a preempted job is requeued, so that its runs are resumed",
@@ -45,6 +51,7 @@ MANAGED = {
     "signal": "the runs save their state at the signal that bench asks for",
     "test-only": "`bench run --dry-run` shows what would be submitted",
     "time": "the key `time` is for it",
+    "uid": "jobs are your own",
     "wait": "`bench run --wait` waits",
     "wrap": "`setup` has shell lines that are executed before Python starts",
 }
@@ -85,7 +92,13 @@ class Resources:
             gpus=(self.gpus, self.gpus >= 0, "≥ 0"),
             array_parallelism=(self.array_parallelism, self.array_parallelism >= 1, "≥ 1"),
             runs_per_job=(self.runs_per_job, self.runs_per_job >= 1, "≥ 1"),
-            memory=(self.memory, self.memory is None or self.gigabytes is not None, "such as 16G or 800M"),
+            memory=(self.memory, self.memory is None or bool(self.gigabytes), "above zero, such as 16G or 800M"),
+            python=(self.python, self.python is None or bool(self.python.strip()), "a command, or left out"),
+            **{
+                key: (value, value is None or re.fullmatch(WORD, value) is not None, "a name without spaces")
+                for key in ("partition", "account", "qos", "constraint")
+                for value in [getattr(self, key)]
+            },
         )
         if self.minutes < MINIMUM_MINUTES:
             raise ValueError(

@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.errors import BenchError, printable
+from bench.errors import BenchError, UsageError, printable
 from bench.runs.process import Process, this_process
-from bench.runs.run import is_relative_path
+from bench.runs.run import component, is_relative_path
 from bench.runs.state import is_job, is_pid, is_text
 from bench.runs.store import read_json, write_json
 
@@ -80,7 +80,9 @@ class Submission:
 
     def write(self) -> None:
         """submission.json, whole or not at all."""
-        write_json(self.folder / "submission.json", {**asdict(self), "folder": self.folder.name})
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tree = {**asdict(self), "folder": self.folder.name, "place": place_of(self.folder)}
+        write_json(self.folder / "submission.json", tree)
 
     def order_file(self, job: JobRecord) -> Path:
         """Raises BenchError where it would be outside the submission's folder."""
@@ -106,6 +108,11 @@ def new_submission(out: Path, executor: Executor) -> Submission:
     folder.mkdir(parents=True)
     submitted, argv = now.isoformat(timespec="seconds"), list(map(printable, sys.argv))
     return Submission(folder, executor, submitted, here.host, here.pid, here.started, argv)
+
+
+def place_of(folder: Path) -> str:
+    """What tells a folder from its copies, also where it was moved: the number of its inode."""
+    return str(folder.stat().st_ino)  # not the device's, which differs between the hosts of a cluster
 
 
 def read_submissions(out: Path) -> tuple[list[Submission], list[str]]:
@@ -136,7 +143,7 @@ def _read(path: Path) -> Submission:
     tree = read_json(path)
     if not isinstance(tree, Mapping) or not isinstance(tree.get("jobs"), list):
         raise ValueError("it is no submission")
-    return Submission(
+    submission = Submission(
         folder=path.parent,
         executor=_get(tree, "executor", lambda value: value in ("local", "slurm")),
         submitted=_get(tree, "submitted", _is_time),
@@ -146,6 +153,9 @@ def _read(path: Path) -> Submission:
         argv=_get(tree, "argv", _are_texts),
         jobs=[_job(job, path.parent) for job in tree["jobs"]],
     )
+    if tree.get("place") != place_of(path.parent):
+        raise ValueError("it is a copy, and the processes that it names have the runs of another folder")
+    return submission
 
 
 def _job(tree: object, folder: Path) -> JobRecord:
@@ -153,7 +163,7 @@ def _job(tree: object, folder: Path) -> JobRecord:
         raise ValueError(f"a job cannot be {tree!r:.50}")
     return JobRecord(
         job=_get(tree, "job", lambda value: value is None or is_job(value)),
-        order=_get(tree, "order", lambda value: is_text(value) and Path(value).name == value not in ("", ".", "..")),
+        order=_get(tree, "order", lambda value: is_text(value) and _is_name(value)),
         runs=_get(tree, "runs", lambda value: _are_texts(value) and all(map(is_relative_path, value))),
         log=_get(tree, "log", lambda value: value is None or _is_below(value, f"jobs/{folder.name}")),
     )
@@ -163,6 +173,13 @@ def _get(tree: Mapping[str, Any], name: str, holds: Callable[[Any], bool]) -> An
     if not holds(value := tree.get(name)):
         raise ValueError(f"{name} cannot be {value!r:.80}")
     return value
+
+
+def _is_name(value: str) -> bool:
+    try:
+        return component(value) == value
+    except (UsageError, UnicodeError):
+        return False
 
 
 def _are_texts(value: object) -> bool:
@@ -178,7 +195,7 @@ def _is_time(value: object) -> bool:
 
 def _is_below(text: object, folder: str) -> bool:
     """By its words alone; what symbolic links make of it is looked at when the file is opened."""
-    if not isinstance(text, str) or not is_text(text):
+    if not isinstance(text, str) or not is_text(text) or not all(map(_is_name, text.split("/"))):
         return False
     normal = os.path.normpath(text)
     return "\0" not in text and normal == text and Path(normal).is_relative_to(folder) and normal != folder

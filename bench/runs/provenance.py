@@ -103,6 +103,19 @@ def _represent_word(dumper: yaml.SafeDumper, word: str) -> yaml.Node:
 _Quoting.add_representer(str, _represent_word)
 
 
+def check_same_run(run: Run) -> None:
+    """Raises BenchError if the directory holds another run, by what its files say: it was copied or renamed."""
+    try:
+        there = read_provenance(run.provenance_file).identity
+    except Unreadable:
+        return
+    if (there.hash, there.fingerprint, there.seed) != (run.config.hash, run.config.fingerprint, run.seed):
+        raise BenchError(
+            f"{run.path} holds {there.method} {there.hash} seed {there.seed}, which was copied or moved there: a copy "
+            "is not another seed. Remove it, or train the run that belongs there with --force"
+        )
+
+
 def repair(run: Run) -> None:
     """Writes the configuration of a trained run again if it is damaged.
 

@@ -138,6 +138,11 @@ class Run(Layout):
         return f"{self.config.method} seed {self.seed}"
 
     @property
+    def owner(self) -> str:
+        """What its checkpoints are marked with, so that one that was copied elsewhere is known."""
+        return f"{self.config.method} {self.config.hash} seed {self.seed}"
+
+    @property
     def relative_path(self) -> str:
         """The directory as submissions and `bench status` name it: relative to the output directory."""
         return str(self.path.relative_to(self.out))
@@ -219,7 +224,12 @@ def find(out: Path) -> list[Path]:
 def is_relative_path(text: str) -> bool:
     """Whether it is a run's directory relative to an output directory, and leads nowhere else."""
     names = text.split("/")
-    return len(names) == 5 and names[0] == "runs" and not {"", ".", ".."} & set(names) and parts(Path(text)) is not None
+    if len(names) != 5 or names[0] != "runs" or parts(Path(text)) is None:
+        return False
+    try:
+        return all(map(component, names))
+    except (UsageError, UnicodeError):
+        return False
 
 
 def component(name: str) -> str:

@@ -42,6 +42,7 @@ def train(
     stop: Callable[[], object] = lambda: None,
     on_epoch: Callable[[State], None] = lambda state: None,
     graph: bool = False,
+    owner: str = "",
 ) -> State:
     """Trains the method in place, from `checkpoint` if there is one.
 
@@ -50,14 +51,14 @@ def train(
         checkpoint: file that is written every minute, when `stop` says so, and at the end.
         stop: asked after every step.
         graph: steps become a CUDA graph as soon as the loss no longer depends on how far the training is.
+        owner: whose checkpoint it is; another's is refused.
 
     Raises:
         Diverged: the loss is NaN or infinite; the checkpoint stays at the last good state.
-        Interrupted: `stop` returned something true; the state is in `checkpoint`.
-        BenchError: there is a checkpoint, and it cannot be used.
+        Interrupted, after the state is saved: `stop` returned something true. BenchError: an unusable checkpoint.
     """
     streams, optimiser = Streams(seed, split.device), make_optimiser(method, config)
-    state = load_checkpoint(checkpoint, method, optimiser, streams) or State()
+    state = load_checkpoint(checkpoint, method, optimiser, streams, owner) or State(owner=owner)
     set_capturable(optimiser, split.device if graph else None)
     step = Stepper(method.train(), split, streams, optimiser, graph)
     pace = Pace(config, steps_per_epoch(split, config), state)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,6 +39,7 @@ class State:
     counts: dict[str, int] = field(default_factory=dict)  # steps in each sum: a term may set in within an epoch
     seconds: float = 0.0
     graphed: int = 0  # steps that were replayed as a CUDA graph
+    owner: str = ""  # the run that it is of
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """Counts one step, with its terms."""
@@ -64,7 +66,9 @@ def save_checkpoint(path: Path, method: Method, optimiser: torch.optim.Adam, str
     checkpoints.save(path, content)
 
 
-def load_checkpoint(path: Path, method: Method, optimiser: torch.optim.Adam, streams: Streams) -> State | None:
+def load_checkpoint(
+    path: Path, method: Method, optimiser: torch.optim.Adam, streams: Streams, owner: str = ""
+) -> State | None:
     """Restores method, optimiser and streams in place; None where there is no checkpoint.
 
     A damaged checkpoint is replaced by the one before, which costs a minute of training and changes no number. Raises
@@ -74,20 +78,32 @@ def load_checkpoint(path: Path, method: Method, optimiser: torch.optim.Adam, str
         content = checkpoints.read_latest(path, next(method.parameters()).device)
         if content is None:
             return None
+        check_owner(path, content, owner)
         method.load_state_dict(content["method"])
         optimiser.load_state_dict(content["optimiser"])
         streams.load_state_dict({name: value.cpu() for name, value in content["streams"].items()})
         return State(**content["state"])
 
 
-def load_model(path: Path, method: Method) -> None:
+def load_model(path: Path, method: Method, owner: str = "") -> None:
     """Loads the parameters of a finished training, in place.
 
     The checkpoint before is no substitute here: its training is not finished. Raises BenchError for a file that is
     missing, damaged or does not fit.
     """
     with readable(path):
-        method.load_state_dict(checkpoints.read(path, next(method.parameters()).device)["method"])
+        content = checkpoints.read(path, next(method.parameters()).device)
+        check_owner(path, content, owner)
+        method.load_state_dict(content["method"])
+
+
+def check_owner(path: Path, content: Mapping[str, Any], owner: str) -> None:
+    """Raises BenchError where the checkpoint is another run's: a copied file is not another seed."""
+    if (other := content["state"]["owner"]) != owner:
+        raise BenchError(
+            f"{path} belongs to {other or 'a run of another version of the code'}, and not to {owner}: it was copied. "
+            "Remove it, and the run is trained from its first step"
+        )
 
 
 @contextmanager

@@ -3,6 +3,7 @@ import fcntl
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -276,6 +277,23 @@ def test_a_damaged_file_of_results_is_written_again(run, monkeypatch, name, dama
     assert run_it(run) in ("done", "skipped")
     assert (measures(run), run.config_file.read_text()) == (first, config)
     assert (run.true_state(), run.trained) == ("done", True)
+
+
+@pytest.mark.parametrize("gone", [[], ["training.json"], ["training.json", "provenance.json"]])
+def test_a_copy_is_not_another_seed(run, gone):
+    run_it(run)
+    other = Run(run.config, 4, run.out)
+    shutil.copytree(run.path, other.path)
+    for name in gone:
+        (other.path / name).unlink()
+    if "provenance.json" in gone:
+        assert run_it(other) == "failed"
+        assert "belongs to ebm-base" in other.status["error"]["message"]
+    else:
+        with pytest.raises(BenchError, match="a copy is not another seed"):
+            run_it(other)
+    assert run_it(other, force=True) == "done"
+    assert measures(other) != measures(run)
 
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"seed": "0"}'])

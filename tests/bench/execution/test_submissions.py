@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
 from bench.errors import BenchError
-from bench.execution.submissions import JobRecord, Submission, new_submission, read_submissions
+from bench.execution.submissions import JobRecord, Submission, new_submission, place_of, read_submissions
 from bench.runs.process import this_process
 from bench.runs.store import write_json
 from tests.bench.execution.folders import RUN
@@ -21,7 +22,9 @@ RECORD = {
 
 
 def record(out, folder="20250101-000000-0000", **changes):
-    write_json(out / "jobs" / folder / "submission.json", {**RECORD, **changes})
+    path = out / "jobs" / folder
+    path.mkdir(parents=True, exist_ok=True)
+    write_json(path / "submission.json", {**RECORD, "place": place_of(path), **changes})
 
 
 def found(out):
@@ -47,6 +50,33 @@ def test_submissions_come_oldest_first_and_unsubmitted_ones_not_at_all(out):
     new_submission(out, "local")
     assert [s.folder.name for s in found(out)[0]] == ["20250101-000000-ffff", "20250102-000000-0000"]
     assert found(out / "nothing") == ([], [])
+
+
+def test_a_copied_submission_names_the_processes_of_another_folder(out, tmp_path):
+    record(out)
+    shutil.copytree(out, tmp_path / "copy")
+    shutil.move(out, tmp_path / "moved")
+    assert [len(found(tmp_path / name)[0]) for name in ("copy", "moved")] == [0, 1]
+    assert "it is a copy" in found(tmp_path / "copy")[1][0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"runs": ["runs/poly\0mnist/mmvae/quick-0123abcd/seed-0"]},
+        {"runs": ["runs/\ud800/mmvae/quick-0123abcd/seed-0"]},
+        {"runs": [f"runs/{'x' * 5000}/mmvae/quick-0123abcd/seed-0"]},
+        {"order": "a\0b.json"},
+        {"order": "\ud800.json"},
+        {"log": f"{LOG[:-5]}\ud800.log"},
+        {"log": f"{LOG[:-5]}{'x' * 300}.log"},
+    ],
+)
+def test_paths_that_no_file_can_have_are_refused(out, changes):
+    record(out, jobs=[{**JOB, **changes}])
+    submissions, (problem,) = found(out)
+    assert submissions == []
+    assert next(iter(changes)) in problem
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"jobs": []}', '{"jobs": [{"job": 1}]}', "[]", "null", "[" * 10**5])
