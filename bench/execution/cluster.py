@@ -92,7 +92,7 @@ class Resources:
             gpus=(self.gpus, self.gpus >= 0, "≥ 0"),
             array_parallelism=(self.array_parallelism, self.array_parallelism >= 1, "≥ 1"),
             runs_per_job=(self.runs_per_job, self.runs_per_job >= 1, "≥ 1"),
-            memory=(self.memory, self.memory is None or bool(self.gigabytes), "above zero, such as 16G or 800M"),
+            memory=(self.memory, self.memory is None or bool(self.gigabytes), "such as 16G or 800M"),
             python=(self.python, self.python is None or bool(self.python.strip()), "a command, or left out"),
             **{
                 key: (value, value is None or re.fullmatch(WORD, value) is not None, "a name without spaces")

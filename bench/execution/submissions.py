@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.errors import BenchError, UsageError, printable
+from bench.errors import BenchError, printable
+from bench.runs.names import is_name
 from bench.runs.process import Process, this_process
-from bench.runs.run import component, is_relative_path
+from bench.runs.run import is_relative_path
 from bench.runs.state import is_job, is_pid, is_text
 from bench.runs.store import read_json, write_json
 
@@ -163,7 +164,7 @@ def _job(tree: object, folder: Path) -> JobRecord:
         raise ValueError(f"a job cannot be {tree!r:.50}")
     return JobRecord(
         job=_get(tree, "job", lambda value: value is None or is_job(value)),
-        order=_get(tree, "order", lambda value: is_text(value) and _is_name(value)),
+        order=_get(tree, "order", lambda value: is_text(value) and is_name(value)),
         runs=_get(tree, "runs", lambda value: _are_texts(value) and all(map(is_relative_path, value))),
         log=_get(tree, "log", lambda value: value is None or _is_below(value, f"jobs/{folder.name}")),
     )
@@ -173,13 +174,6 @@ def _get(tree: Mapping[str, Any], name: str, holds: Callable[[Any], bool]) -> An
     if not holds(value := tree.get(name)):
         raise ValueError(f"{name} cannot be {value!r:.80}")
     return value
-
-
-def _is_name(value: str) -> bool:
-    try:
-        return component(value) == value
-    except (UsageError, UnicodeError):
-        return False
 
 
 def _are_texts(value: object) -> bool:
@@ -195,7 +189,7 @@ def _is_time(value: object) -> bool:
 
 def _is_below(text: object, folder: str) -> bool:
     """By its words alone; what symbolic links make of it is looked at when the file is opened."""
-    if not isinstance(text, str) or not is_text(text) or not all(map(_is_name, text.split("/"))):
+    if not isinstance(text, str) or not is_text(text) or not all(map(is_name, text.split("/"))):
         return False
     normal = os.path.normpath(text)
     return "\0" not in text and normal == text and Path(normal).is_relative_to(folder) and normal != folder

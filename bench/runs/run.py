@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.errors import BenchError, UsageError, printable
+from bench.errors import BenchError, printable
 from bench.runs.contents import read_config, read_provenance
+from bench.runs.names import component, is_name
 from bench.runs.reading import Unreadable
 from bench.runs.state import Status, read_status, true_status
 from bench.runs.store import previous
@@ -21,9 +22,6 @@ from bench.runs.whole import holds_measures, holds_training
 
 if TYPE_CHECKING:
     from bench.config.schema import EvaluationConfig, RunConfig
-
-# File systems take 255 bytes. A file has a suffix while it is written, and its name may be part of another.
-MOST_BYTES = 200
 
 
 class Layout(ABC):
@@ -224,21 +222,7 @@ def find(out: Path) -> list[Path]:
 def is_relative_path(text: str) -> bool:
     """Whether it is a run's directory relative to an output directory, and leads nowhere else."""
     names = text.split("/")
-    if len(names) != 5 or names[0] != "runs" or parts(Path(text)) is None:
-        return False
-    try:
-        return all(map(component, names))
-    except (UsageError, UnicodeError):
-        return False
-
-
-def component(name: str) -> str:
-    """The name, of a dataset or a preset for example, as one part of a path. Raises UsageError where it cannot be."""
-    if not name or name in (".", "..") or "/" in name or not name.isprintable():
-        raise UsageError(f"{printable(name)!r} cannot name a folder: it may have no / and no control characters")
-    if (size := len(os.fsencode(name))) > MOST_BYTES:
-        raise UsageError(f"{name[:40]}… is {size} bytes long, and names of folders may have {MOST_BYTES}: shorten it")
-    return name
+    return len(names) == 5 and names[0] == "runs" and all(map(is_name, names)) and parts(Path(text)) is not None
 
 
 def _is_folder(entry: Path) -> bool:

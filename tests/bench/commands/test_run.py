@@ -15,6 +15,7 @@ from bench.runs.run import Run
 from bench.runs.store import write_json
 from evaluators import default_evaluators
 from tests.bench.conftest import tiny_config
+from tests.bench.rundirs import complete
 from tests.bench.runs.hostile import put
 from tests.conftest import BandClassifiers
 from tests.toy import image_data
@@ -50,13 +51,12 @@ def test_a_plan_says_what_each_run_lacks(polymnist, capsys, out):
     folder.mkdir(parents=True)
     (folder / "checkpoint.pt").touch()
     assert planned(capsys, out) == [("resume", path)]
-    write_json(folder / "training.json", {})
+    complete(folder)
     assert planned(capsys, out) == [("evaluate", path)]
     from bench.config.evaluation import resolve_evaluation
 
     keys = resolve_evaluation("polymnist", "smoke", [])
-    for name in default_evaluators():
-        write_json(folder / "measures" / f"{name}@{keys.key('evaluators', name)}.json", {"measures": {}})
+    complete(folder, *(f"{name}@{keys.key('evaluators', name)}.json" for name in default_evaluators()))
     assert planned(capsys, out) == [("skip", path)]
     # Another evaluation is no other run: it is measured again, and not trained.
     assert planned(capsys, out, "--set", "evaluation.samples=77") == [("evaluate", path)]
@@ -114,9 +114,7 @@ def quick(monkeypatch):
     """Runs that take no time: the first call is told a signal, and every one leaves a finished run."""
 
     def execute(run, data, classifiers, *, stop, **_):
-        write_json(run.training_file, {})
-        for name in default_evaluators():
-            write_json(run.measure_file(name), {})
+        complete(run.path, *(run.measure_file(name).name for name in default_evaluators()))
         write_json(run.status_file, {"state": "done"})
         signal.raise_signal(signal.SIGTERM)
         return "done"

@@ -9,10 +9,10 @@ from bench.execution.dispatch import Execution
 from bench.execution.observer import Observer
 from bench.execution.queueing import latest_states, submit_runs, wait
 from bench.runs.run import Run
-from bench.runs.store import write_json
 from evaluators import default_evaluators
 from tests.bench.conftest import tiny_config
 from tests.bench.execution.folders import finish, instead_of_sleep, squeue_says, submit, write_status
+from tests.bench.rundirs import complete
 
 
 @pytest.fixture
@@ -93,8 +93,7 @@ def test_ctrl_c_leaves_the_jobs_alone_and_says_how_to_end_them(run, submission, 
 
 def test_what_is_finished_is_not_submitted(out, run, tools, capsys):
     finish(out, run.relative_path)
-    for name in default_evaluators():
-        write_json(run.measure_file(name), {})
+    complete(run.path, *(run.measure_file(name).name for name in default_evaluators()))
     for name in ("sbatch", "srun"):
         tools(name, "exit 1")
     assert submit_runs([run], Execution(out, out, executor="slurm")) == {run: "skipped"}

@@ -182,5 +182,5 @@ def test_the_record_is_whole_and_says_where_it_is(out):
     submission = new_submission(out, "local")
     submission.write()
     tree = json.loads((submission.folder / "submission.json").read_text())
-    assert tree.keys() == {*RECORD, "folder"} == set(Submission.__dataclass_fields__)
+    assert tree.keys() == {*RECORD, "folder", "place"} == {*Submission.__dataclass_fields__, "place"}
     assert tree["folder"] == submission.folder.name

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from bench.errors import BenchError, UsageError
-from bench.runs.run import Directory, Run, component, find, is_relative_path, parts
+from bench.runs.names import component
+from bench.runs.run import Directory, Run, find, is_relative_path, parts
 from bench.runs.store import write_json
 from evaluators import default_evaluators
 from tests.bench.conftest import tiny_config
