@@ -53,9 +53,8 @@ def train(
         graph: steps become a CUDA graph as soon as the loss no longer depends on how far the training is.
         owner: whose checkpoint it is; another's is refused.
 
-    Raises:
-        Diverged: the loss is NaN or infinite; the checkpoint stays at the last good state.
-        Interrupted, after the state is saved: `stop` returned something true. BenchError: an unusable checkpoint.
+    Raises Diverged for a loss that is not finite (the checkpoint stays at the last good state), Interrupted where
+    `stop` returned something true (the state is saved), and BenchError for a checkpoint that cannot be used.
     """
     streams, optimiser = Streams(seed, split.device), make_optimiser(method, config)
     state = load_checkpoint(checkpoint, method, optimiser, streams, owner) or State(owner=owner)
