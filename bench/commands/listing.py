@@ -73,7 +73,7 @@ def describe(module: str, attribute: str, alone: bool) -> tuple[str, str]:
                     return describe(node.module, alias.name, alone)
     own, whole = _docstring(tree, attribute), ast.get_docstring(tree)
     text = (whole or own if alone else own or whole) or "(no description)"
-    return text.splitlines()[0], os.path.relpath(file)
+    return " ".join(text.partition("\n\n")[0].split()), os.path.relpath(file)
 
 
 def _docstring(tree: ast.Module, attribute: str) -> str | None:
