@@ -18,7 +18,7 @@ from bench.runs.run import Run
 from bench.runs.store import remove_temporaries
 from bench.training.acceleration import choose, thread_count
 from bench.training.building import build_method
-from bench.training.loop import Interrupted, train
+from bench.training.loop import Interrupted, steps_per_epoch, train
 from bench.training.session import Session, StopReason
 from bench.training.state import Progress
 from evaluators import default_evaluators
@@ -50,7 +50,7 @@ def execute(
         `busy` where another process has the run, or has taken it over from this one, which then writes nothing more.
 
     Raises:
-        BenchError: the directory holds another run, or the data are others.
+        BenchError: the directory holds another run, the data are others, or fewer than a batch.
         KeyboardInterrupt: after recording it.
     """
     check_same_data(run, data.fingerprint, data.source, data.name)
@@ -59,6 +59,10 @@ def execute(
     if not force and run.finished(run.config.evaluation) and run.true_state() == "done":
         return "skipped"
     data = data.with_modalities(run.config.with_likelihoods(data.modalities))
+    try:
+        steps_per_epoch(data.train, run.config.trainer)
+    except ValueError as error:
+        raise BenchError(f"{run.name}: trainer.{error}") from error
     try:
         with claim(run.lock_file) as mine:
             remove_temporaries(run.path)

@@ -254,6 +254,13 @@ def test_other_data_are_refused(run):
     assert listing(run) == before
 
 
+def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(run):
+    large = Run(tiny_config("mmvae", "trainer.batch_size=97"), 0, run.out)
+    with pytest.raises(BenchError, match=r"trainer\.batch_size=97: the training split has only 96 tuples"):
+        run_it(large)
+    assert not large.path.exists()
+
+
 def test_another_evaluation_of_a_finished_run_trains_nothing(run, monkeypatch):
     """And the measures of the one before stay beside it."""
     run_it(run)
