@@ -23,7 +23,7 @@ from bench.errors import UsageError, unknown
 from methods import METHODS
 from methods.modality import Modality
 
-__all__ = ["applies", "resolve", "resolve_evaluation", "restore", "without"]  # what other rooms call
+__all__ = ["applies", "resolve", "resolve_evaluation", "restore", "without"]  # what other packages call
 
 
 def resolve(

@@ -20,7 +20,7 @@ from bench.errors import UsageError, unknown
 from methods import PRIORS, prior_config_class
 from methods.priors.base import PriorConfig
 
-__all__ = ["build", "read_yaml"]  # what other rooms read settings with
+__all__ = ["build", "read_yaml"]  # what other packages read settings with
 
 T = TypeVar("T")
 

@@ -1,0 +1,110 @@
+"""Damages data files of a user at random, and asks the readers for the data or for a sentence.
+
+    python -m tests.fuzz.user_data --seconds 60 --seed 0
+
+A round damages one of an MNIST file, a photograph (PNG, JPEG) and a tensor file in one or two ways. Whatever comes of
+it, the reader gives what it promises or raises DataMissing, which names the file in printable words; in bounded time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from bench.datasets.files import read_tensor
+from bench.datasets.polymnist.recipe import read_idx, read_photo
+from bench.errors import DataMissing
+from tests.fuzz.damage import delete, empty, fifo, flip, folder, link, noise, sparse, truncate
+
+DAMAGES = (truncate, flip, empty, delete, folder, fifo, link, sparse, noise)
+SECONDS = 20.0  # of one reading, on a machine that does other things
+
+
+class Failure(Exception):
+    """What a reader did that it must not do."""
+
+
+def write_all(folder: Path) -> dict[str, Callable[[Path], Any]]:
+    """Small files of every kind, and how each is read."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "photo.png")
+    Image.fromarray(pixels).save(folder / "photo.jpg")
+    torch.save(torch.zeros(8, 3, 28, 28, dtype=torch.uint8), folder / "m0.pt")
+    header = bytes([0, 0, 8, 1, 0, 0, 0, 16])
+    (folder / "train-labels-idx1-ubyte").write_bytes(header + bytes(16))
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(header + bytes(16)))
+    return {
+        "photo.png": lambda path: read_photo(path, 0),
+        "photo.jpg": lambda path: read_photo(path, 0),
+        "m0.pt": lambda path: read_tensor(path, (8, 3, 28, 28), {torch.uint8}),
+        "train-labels-idx1-ubyte": read_idx,
+        "t10k-labels-idx1-ubyte.gz": read_idx,
+    }
+
+
+def play(whole: Path, readers: dict[str, Callable[[Path], Any]], seed: int, number: int) -> None:
+    """One round. Raises Failure, with what was damaged."""
+    rng = Random(f"{seed} {number}")
+    name = rng.choice(sorted(readers))
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / name
+        shutil.copy(whole / name, path)
+        done = []
+        for _ in range(rng.choice([1, 1, 2])):
+            if path.is_file() and not path.is_symlink() and path.stat().st_size < 2**24:  # not of a sparse one
+                done.append(rng.choice(DAMAGES)(rng, path))
+        started, what = time.monotonic(), f"seed {seed}, round {number}: {name}, after {', '.join(map(str, done))}"
+        try:
+            readers[name](path)
+        except DataMissing as error:
+            if name not in str(error):
+                raise Failure(f"{what}: the message does not name the file: {error}") from error
+        except Exception as error:
+            raise Failure(f"{what}: {type(error).__name__}: {error}") from error
+        if (taken := time.monotonic() - started) > SECONDS:
+            raise Failure(f"{what}: reading took {taken:.0f} s")
+
+
+def fuzz(seconds: float, seed: int, rounds: Iterator[int]) -> int:
+    """Plays rounds until the time is over; how many. Raises Failure."""
+    played, started = 0, time.monotonic()
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, on images that are damaged
+        readers = write_all(Path(place))
+        for number in rounds:
+            if time.monotonic() - started > seconds:
+                break
+            play(Path(place), readers, seed, number)
+            played += 1
+    return played
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    try:
+        played = fuzz(options.seconds, options.seed, iter(range(10**9)))
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    print(f"{played} rounds, no failure")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
