@@ -19,6 +19,9 @@ from bench.errors import BenchError, DataMissing
 
 FORMATS = ("PNG", "JPEG")  # others of PIL's decoders have no business here, and one of them starts programs
 
+# Bytes. A damaged picture may be searched byte by byte for its next part, which takes hours in a sparse file.
+LARGEST_IMAGE = 64 << 20
+
 
 @contextmanager
 def refusing(path: Path, what: str) -> Iterator[None]:
@@ -73,7 +76,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
 
     Raises DataMissing.
     """
-    check_file(path, "image")
+    check_file(path, "image", LARGEST_IMAGE)
     with refusing(path, "image"), Image.open(path, formats=FORMATS) as file:
         if size and file.size != size:
             raise DataMissing(f"{path} is {file.width}×{file.height}, not {size[0]}×{size[1]}")
