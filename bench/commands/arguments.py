@@ -6,10 +6,10 @@ import argparse
 import re
 
 from bench.errors import UsageError, unknown
+from bench.execution.durations import NUMBER
 from evaluators import EVALUATORS
 from methods import EXTRA, METHODS
 
-NUMBER = "(?:0|[1-9][0-9]{0,17})"  # decimal digits of ASCII; a leading zero is octal to some, and so refused
 SEEDS = 10_000  # of one command
 LARGEST_SEED = 2**31 - 1
 

@@ -107,15 +107,18 @@ def in_this_process(runs: Sequence[Run], how: Execution) -> dict[Run, Outcome]:
             else:
                 try:
                     outcomes |= execute_order(how.order(group), display, stop)
-                except BenchError as error:  # of one dataset: the runs on others can be executed
-                    if len(by_data(runs)) == 1:
-                        raise
-                    outcomes |= _refused(group, error)
+                except BenchError as error:
+                    outcomes |= refused(group, runs, error)
     return outcomes
 
 
-def _refused(group: Sequence[Run], error: BenchError) -> dict[Run, Outcome]:
-    """The outcome of runs on data that cannot be had."""
+def refused(group: Sequence[Run], runs: Sequence[Run], error: BenchError) -> dict[Run, Outcome]:
+    """The outcome of a group of the runs whose data cannot be had: those on other data can be executed all the same.
+
+    Raises the error where there are no others.
+    """
+    if len(group) == len(runs):
+        raise error
     for run in group:
         log.warning("%s: %s", run.path, error)
     return dict.fromkeys(group, "failed")
@@ -144,9 +147,7 @@ def in_several(runs: Sequence[Run], how: Execution, jobs: int) -> dict[Run, Outc
             try:
                 prepare(how.order(group), overview.message)
             except BenchError as error:
-                if len(by_data(runs)) == 1:
-                    raise
-                outcomes |= _refused(group, error)
+                outcomes |= refused(group, runs, error)
                 unfinished = [run for run in unfinished if run not in group]
         for run, outcome in outcomes.items():
             overview.message(f"{run.name}: {outcome}")
