@@ -6,7 +6,6 @@ code that contradicts what it says. A failure names the round; `--seed S --round
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import csv
 import io
@@ -16,7 +15,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,13 +26,10 @@ from bench.errors import BenchError
 from bench.reporting.leaderboard import make_tables
 from tests.bench.rundirs import config_of, with_intervals, write_measures, write_prior, write_real_run
 from tests.fuzz.damage import damage
+from tests.fuzz.playing import Failure, command, play_until
 
 PATIENCE = 30  # seconds that a command may take
 ROUNDS_A_FIGURE = 10  # figures take longer than all the rest
-
-
-class Failure(AssertionError):
-    """A command did what it must not do."""
 
 
 @dataclass(frozen=True)
@@ -170,31 +165,13 @@ def prepared() -> Iterator[tuple[Path, list[Path], dict[Path, set[tuple[str, ...
 
 def fuzz(seconds: float, seed: int, rounds: Iterator[int]) -> int:
     """Plays rounds until the time is over; how many. Raises Failure."""
-    played, started = 0, time.monotonic()
     with prepared() as (base, runs, rows):
-        for number in rounds:
-            if time.monotonic() - started > seconds:
-                break
-            play(base, runs, rows, seed, number)
-            played += 1
-    return played
+        return play_until(seconds, rounds, lambda number: play(base, runs, rows, seed, number))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--round", type=int, help="only this one")
-    options = parser.parse_args()
     os.environ["NO_COLOR"] = "1"
-    rounds = iter(range(10**9)) if options.round is None else iter([options.round])
-    try:
-        played = fuzz(options.seconds, options.seed, rounds)
-    except Failure as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    print(f"{played} rounds, no failure")
-    return 0
+    return command(__doc__, fuzz)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ it, the reader gives what it promises or raises DataMissing, which names the fil
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import shutil
 import sys
@@ -28,13 +27,10 @@ from bench.datasets.files import read_tensor
 from bench.datasets.polymnist.recipe import read_idx, read_photo
 from bench.errors import DataMissing
 from tests.fuzz.damage import delete, empty, fifo, flip, folder, link, noise, sparse, truncate
+from tests.fuzz.playing import Failure, command, play_until
 
 DAMAGES = (truncate, flip, empty, delete, folder, fifo, link, sparse, noise)
 SECONDS = 20.0  # of one reading, on a machine that does other things
-
-
-class Failure(Exception):
-    """What a reader did that it must not do."""
 
 
 def write_all(folder: Path) -> dict[str, Callable[[Path], Any]]:
@@ -80,30 +76,14 @@ def play(whole: Path, readers: dict[str, Callable[[Path], Any]], seed: int, numb
 
 def fuzz(seconds: float, seed: int, rounds: Iterator[int]) -> int:
     """Plays rounds until the time is over; how many. Raises Failure."""
-    played, started = 0, time.monotonic()
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, on images that are damaged
         readers = write_all(Path(place))
-        for number in rounds:
-            if time.monotonic() - started > seconds:
-                break
-            play(Path(place), readers, seed, number)
-            played += 1
-    return played
+        return play_until(seconds, rounds, lambda number: play(Path(place), readers, seed, number))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    try:
-        played = fuzz(options.seconds, options.seed, iter(range(10**9)))
-    except Failure as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    print(f"{played} rounds, no failure")
-    return 0
+    return command(__doc__, fuzz)
 
 
 if __name__ == "__main__":
