@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Literal
 
 from bench.datasets.base import Dataset
+from bench.datasets.held_out import hold_out
 from bench.errors import BenchError
 from bench.evaluation.finished import trained
 from bench.evaluation.measuring import evaluation_context, missing, write_measures
 from bench.evaluation.pictures import save_samples
 from bench.evaluation.recording import record_origin
+from bench.evaluation.validation import Validation
 from bench.runs.lock import Busy, Replaced, claim
 from bench.runs.provenance import check_same_data, check_same_run, repair, threads_of
 from bench.runs.run import Run
@@ -60,7 +62,7 @@ def execute(
         return "skipped"
     data = data.with_modalities(run.config.with_likelihoods(data.modalities))
     try:
-        steps_per_epoch(data.train, run.config.trainer)
+        steps_per_epoch(hold_out(data.train, run.config.trainer.validation)[0], run.config.trainer)
     except ValueError as error:
         raise BenchError(f"{run.name}: trainer.{error}") from error
     try:
@@ -107,17 +109,20 @@ def attempt(session: Session, data: Dataset, classifiers: Classifiers) -> Outcom
 
 def train_run(session: Session, data: Dataset, classifiers: Classifiers) -> Method:
     """The trained method. Writes the run's configuration and provenance first, training.json last."""
-    run, device = session.run, data.train.device
+    run, device, trainer = session.run, data.train.device, session.run.config.trainer
     record_origin(run, data, classifiers)
     session.status("running")
     # The last digits of a sum depend on how many threads share it: a run is resumed with those that it had.
     with thread_count(threads_of(run)):
         method = build_method(run.config, data, device, run.seed)
+        training, held_out = hold_out(data.train, trainer.validation)
+        others = (classifiers, data.attributes, run.seed, trainer.batch_size)
         state = train(
-            *(method, data.train, run.config.trainer, run.seed, run.checkpoint_file),
+            *(method, training, trainer, run.seed, run.checkpoint_file),
             *(session.progress, session.stop, session.history),
             graph=choose(device).graph,
             owner=run.owner,
+            validate=None if held_out is None else Validation(method, training, held_out, *others),
         )
     session.history(state)
     session.trained(state, parameters=sum(p.numel() for p in method.parameters()))

@@ -27,6 +27,8 @@ from evaluators.base import (
 )
 from evaluators.context import Context
 
+PROTOCOLS = {"prior": "prior", "base": "base", "aggregate": "aggregate-posterior"}  # of joint coherence, by source
+
 
 class JointCoherence(Evaluator):
     """Share of prior samples whose M decoded modalities all get the same label."""
@@ -43,9 +45,9 @@ class JointCoherence(Evaluator):
         z ~ q(z | X) of held-out tuples, with private latents from their prior. The last is what a prior gives that fits
         the aggregate posterior perfectly; one that smooths it can pass it."""
         return {
-            "joint_coherence": _joint(context, "prior", "prior"),
-            "joint_coherence_base": _joint(context, "base", "base"),
-            "joint_coherence_aggregate": _joint(context, "aggregate", "aggregate-posterior"),
+            "joint_coherence": joint_coherence(context, "prior"),
+            "joint_coherence_base": joint_coherence(context, "base"),
+            "joint_coherence_aggregate": joint_coherence(context, "aggregate"),
         }
 
 
@@ -184,7 +186,11 @@ def all_targets_ceiling(classifiers: Classifiers, attributes: list[str]) -> floa
     )
 
 
-def _joint(context: Context, source: str, protocol: str) -> Measure:
+def joint_coherence(context: Context, source: str) -> Measure:
+    """Of samples of the "prior", its "base" or the "aggregate" posterior.
+
+    Raises FloatingPointError where the model decodes what is not finite.
+    """
     value, details = joint_agreement(context.predictions(source).labels, dict(context.attributes))
     n = context.samples if source in ("prior", "base") else context.tuples
-    return coherence_measure(context, value, n, protocol, **details)
+    return coherence_measure(context, value, n, PROTOCOLS[source], **details)

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from bench.runs.run import Run
 
 MOST_RUNS = 20_000  # of one command
+SHARE = 0.05  # of the training tuples: what --validate holds out
 
 EXAMPLES = """examples:
   bench run --methods all --dataset polymnist
   bench run --methods mmvae,ebm-base --dataset polymnist --seeds 0-2 --out results/three-seeds
   bench run --methods ebm-base --dataset polymnist --preset paper --source rebuilt --data-root data --set prior.steps=20
   bench run --methods all --dataset polymnist --seeds 0-4 --jobs 4
+  bench run --methods mmvae --dataset polymnist --validate --sweep beta=0.5,1,2
   bench run --methods all --dataset polymnist --preset paper --executor slurm --cluster cluster.yaml --wait
 
 exit codes: 0 all runs are done, 1 a run failed, 2 usage, 3 data missing, 75 time budget used up, 130 interrupted by
@@ -72,6 +74,12 @@ def add(commands: Subparsers) -> None:
         metavar="KEY=VALUE,…",
         help="try every value of a setting; given again, every combination",
     )
+    run.add_argument(
+        "--validate",
+        action="store_true",
+        help=f"hold out {SHARE} of the training tuples, and measure on them after every epoch: short for --set "
+        f"trainer.validation={SHARE}",
+    )
     run.add_argument("--dry-run", action="store_true", help="print what every run lacks, and do nothing")
     run.add_argument("--force", action="store_true", help="train again what is finished")
     add_executor_options(run)
@@ -96,11 +104,27 @@ def parse(options: argparse.Namespace) -> Request:
     return Request(
         methods=parse_methods(options.methods),
         seeds=parse_seeds(options.seeds),
-        settings=options.set,
+        settings=[*options.set, *validation(options)],
         sweeps=options.sweep,
         execution=execution,
         **{name: getattr(options, name) for name in ("dataset", "source", "preset")},
     )
+
+
+def validation(options: argparse.Namespace) -> list[str]:
+    """The setting that --validate stands for. Raises UsageError where another share is given as well."""
+    from bench.config.overrides import parse_settings, parse_sweeps
+
+    if not options.validate:
+        return []
+    path = ("trainer", "validation")
+    if path in parse_sweeps(options.sweep):
+        raise UsageError("--validate and --sweep trainer.validation=…: keep one of them")
+    if (given := parse_settings(options.set).get(path, SHARE)) != SHARE:
+        raise UsageError(
+            f"--validate is --set trainer.validation={SHARE}, and {given!r} is set as well: keep one of them"
+        )
+    return [f"trainer.validation={SHARE}"]
 
 
 def resolve_configs(request: Request) -> list[RunConfig]:

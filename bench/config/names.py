@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 SECTIONS = ("model", "trainer", "modalities")
+NONE_HELD_OUT = {"validation": 0.0, "validate_every": 1}  # of the trainer, where a run is older than held-out tuples
 WORD = re.compile(r"[A-Za-z][\w.+-]*", re.ASCII)
 
 
@@ -28,6 +29,8 @@ def named(config: Mapping[str, Any], sections: Sequence[str] = SECTIONS) -> dict
         for key, value in _leaves(tree):
             if section != "modalities" or not key.endswith(".kind"):
                 settings[key if section == "model" else f"{section}.{key}"] = value
+    for key, value in NONE_HELD_OUT.items() if "trainer" in sections else ():
+        settings.setdefault(f"trainer.{key}", value)
     return settings
 
 

@@ -8,6 +8,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from bench.config.evaluation import build_evaluation, preset_evaluation
+from bench.config.names import NONE_HELD_OUT
 from bench.config.presets import Preset, load_preset, preset_names, presets_folder
 from bench.config.schema import NAME, EvaluationConfig, LikelihoodConfig, RunConfig, TrainerConfig
 from bench.config.values import build, clipped, shown
@@ -21,8 +22,8 @@ WORDS = ("method", "dataset", "source", "fingerprint", "preset")
 def restore(tree: Any, where: str, *, presets: Traversable | None = None) -> RunConfig:
     """The configuration whose `as_dict` is `tree`, which may lack its evaluation: that is then the preset's.
 
-    Every key has to be there, since a default may have changed since the file was written. Names are such that no
-    path made of them leads out of a folder.
+    Every key has to be there, since a default may have changed since the file was written; but for those of held-out
+    tuples, without which none were held out. Names are such that no path made of them leads out of a folder.
 
     Args:
         where: the file, for messages.
@@ -45,7 +46,7 @@ def restore(tree: Any, where: str, *, presets: Traversable | None = None) -> Run
     return RunConfig(
         **words,
         model=_model(words["method"], tree["model"], where),
-        trainer=build(TrainerConfig, tree["trainer"], f"{where}: trainer", complete=True),
+        trainer=_trainer(tree["trainer"], f"{where}: trainer"),
         modalities=_modalities(tree["modalities"], f"{where}: modalities"),
         evaluation=_evaluation(tree, words["dataset"], words["preset"], where, presets),
     )
@@ -65,6 +66,11 @@ def _model(method: str, values: Any, where: str) -> Any:
     except (ImportError, AttributeError) as error:
         raise UsageError(f"{where}: the method {method!r} is not installed as it should be ({error})") from error
     return build(cls, values, f"{where}: model", complete=True)
+
+
+def _trainer(values: Any, where: str) -> TrainerConfig:
+    whole = {**NONE_HELD_OUT, **values} if isinstance(values, Mapping) else values
+    return build(TrainerConfig, whole, where, complete=True)
 
 
 def _modalities(values: Any, where: str) -> dict[str, LikelihoodConfig]:

@@ -20,7 +20,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")  # of what becomes part o
 
 @dataclass(frozen=True)
 class TrainerConfig:
-    """Adam on minibatches of the shuffled training split; the last, incomplete batch of an epoch is dropped."""
+    """Adam on minibatches of the shuffled training split; the last, incomplete batch of an epoch is dropped.
+
+    Held-out tuples are not trained on; the method is measured on them while it is trained (`bench.datasets.held_out`).
+    """
 
     epochs: int = 150
     batch_size: int = 128
@@ -28,6 +31,8 @@ class TrainerConfig:
     amsgrad: bool = True
     schedule: Literal["constant", "cosine"] = "constant"  # of the learning rates; cosine ends at 2 %
     warmup: float = 0.0  # share of the training over which the learning rate grows from 0
+    validation: float = 0.0  # share of the training tuples that are held out
+    validate_every: int = 1  # epochs from one measurement on them to the next; the last epoch has one in any case
 
     def __post_init__(self) -> None:
         require(
@@ -35,7 +40,25 @@ class TrainerConfig:
             batch_size=(self.batch_size, self.batch_size >= 2, "≥ 2"),
             lr=(self.lr, self.lr > 0, "> 0"),
             warmup=(self.warmup, 0 <= self.warmup < 1, "in [0, 1)"),
+            validation=(self.validation, 0 <= self.validation <= 0.5, "in [0, 0.5]"),
+            validate_every=(self.validate_every, self.validate_every >= 1, "≥ 1"),
         )
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide the trained parameters, as plain values.
+
+        Not how often is measured: nothing of the training depends on it. And no share of 0, which holds out nothing: a
+        run without held-out tuples is decided by the same settings as one from before there were any.
+        """
+        settings = dict(as_plain(self))
+        del settings["validate_every"]
+        if not self.validation:
+            del settings["validation"]
+        return settings
+
+    def validates(self, epoch: int) -> bool:
+        """Whether the method is measured at the end of this epoch, counted from 1."""
+        return self.validation > 0 and (epoch % self.validate_every == 0 or epoch == self.epochs)
 
 
 @dataclass(frozen=True)
@@ -125,10 +148,11 @@ class RunConfig:
     def hash(self) -> str:
         """8 hex digits over what decides the trained parameters, and nothing else.
 
-        Not the names of the preset and the source, nor the evaluation; and no network of a kind that the data lack.
+        Not the names of the preset and the source, nor the evaluation; no network of a kind that the data lack, and of
+        the trainer what is `deciding`.
         """
-        parts = ("method", "dataset", "fingerprint", "model", "trainer", "modalities")
-        content = {part: as_plain(getattr(self, part)) for part in parts}
+        parts = ("method", "dataset", "fingerprint", "model", "modalities")
+        content = {part: as_plain(getattr(self, part)) for part in parts} | {"trainer": self.trainer.deciding()}
         if isinstance(networks := content["model"].get("network"), dict):
             kinds = {modality.kind for modality in self.modalities.values()}
             content["model"]["network"] = {kind: name for kind, name in networks.items() if kind in kinds}

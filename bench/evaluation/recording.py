@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from bench.datasets.base import Dataset
+from bench.datasets.held_out import hold_out
 from bench.runs.provenance import describe, write_config
 from bench.runs.run import Run
 from bench.runs.store import write_json
@@ -15,7 +16,8 @@ from evaluators.base import Classifiers
 def record_origin(run: Run, data: Dataset, classifiers: Classifiers) -> None:
     """Writes config.yaml and provenance.json."""
     device = data.train.device
-    sizes = {"train": len(data.train), "test": len(data.test)}
+    training, held_out = hold_out(data.train, run.config.trainer.validation)
+    sizes = {"train": len(training), "validation": len(held_out or ()), "test": len(data.test)}
     write_config(run)
     provenance = describe(
         *(run, device),

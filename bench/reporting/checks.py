@@ -17,6 +17,7 @@ from evaluators.base import wilson
 
 TOLERANCE = 1e-9  # of sums in another order
 TIMES = ("seconds", "samples_per_second")  # columns of a history that are of the machine, and not of the run
+VALIDATION = "validation_"  # of columns whose epochs are no part of a run's identity: how often is measured
 
 
 def problems_of(record: Record) -> list[str]:
@@ -77,7 +78,9 @@ def _history_problems(record: Record) -> Iterator[str]:
 
 def history_numbers(history: History) -> str:
     """All that two trainings of one run must share."""
-    terms = {name: values for name, values in history.terms.items() if name not in TIMES}
+    terms = {
+        name: values for name, values in history.terms.items() if name not in TIMES and not name.startswith(VALIDATION)
+    }
     return digest(
         {"epochs": history.epochs, "terms": {name: list(map(repr, values)) for name, values in terms.items()}}
     )

@@ -110,7 +110,7 @@ def _training(record: Record) -> dict[str, Any]:
     training = record.training
     assert training is not None
     names = {"train_seconds": training.seconds, "samples_per_second": training.samples_per_second}
-    return names | {"parameters": training.parameters, "wall_seconds": training.seconds}
+    return names | {"parameters": training.parameters, "wall_seconds": training.wall_seconds}
 
 
 def _own_rows(evaluation: Evaluation, sets: list[MeasureSet], record: Record) -> Iterator[dict[str, Any]]:
@@ -122,7 +122,7 @@ def _own_rows(evaluation: Evaluation, sets: list[MeasureSet], record: Record) ->
         parts = [part for part in chosen if part is not None]
         row = _row(evaluation, {part.evaluator: part for part in parts})
         row["measures"] = [found for part in (*parts, *further) for found in _found(part)]
-        row["wall_seconds"] = record.training.seconds + sum(part.seconds for part in (*parts, *further))
+        row["wall_seconds"] = record.training.wall_seconds + sum(part.seconds for part in (*parts, *further))
         if parts or further:
             yield row
         further = []  # once, or they would count twice

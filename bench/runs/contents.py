@@ -58,6 +58,11 @@ class Training:
     epochs: int
     steps: int
     parameters: int
+    validation_seconds: float  # not part of `seconds`
+
+    @property
+    def wall_seconds(self) -> float:
+        return self.seconds + self.validation_seconds
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,7 @@ def read_training(path: Path) -> Training:
         epochs=reading.count(tree, "epochs", 1),
         steps=reading.count(tree, "steps"),
         parameters=reading.count(tree, "parameters"),
+        validation_seconds=reading.optional_number(tree, "validation_seconds") or 0.0,
     )
 
 

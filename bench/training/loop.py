@@ -15,10 +15,13 @@ from torch import Tensor
 
 from bench.config.schema import TrainerConfig
 from bench.datasets.base import Split
+from bench.datasets.held_out import Subset
 from bench.training.graphs import GraphedStep
 from bench.training.optimiser import clip, make_optimiser, set_capturable, set_learning_rates
 from bench.training.state import Progress, State, load_checkpoint, save_checkpoint
 from methods.base import Batch, Method, Streams, Terms
+
+Validate = Callable[[float], Mapping[str, float]]  # share of the training that is done -> columns of its history
 
 CHECKPOINT_SECONDS = 60.0
 REPORT_STEPS = 10  # between two reports of the progress
@@ -34,7 +37,7 @@ class Interrupted(Exception):
 
 def train(
     method: Method,
-    split: Split,
+    split: Split | Subset,
     config: TrainerConfig,
     seed: int,
     checkpoint: Path,
@@ -43,15 +46,16 @@ def train(
     on_epoch: Callable[[State], None] = lambda state: None,
     graph: bool = False,
     owner: str = "",
+    validate: Validate | None = None,
 ) -> State:
     """Trains the method in place, from `checkpoint` if there is one.
 
     Args:
-        split: training tuples, on the method's device.
-        checkpoint: file that is written every minute, when `stop` says so, and at the end.
-        stop: asked after every step.
+        split: the tuples to train on, without those that are held out, on the method's device.
+        checkpoint: file that is written every minute, when `stop` (asked after every step) says so, and at the end.
         graph: steps become a CUDA graph as soon as the loss no longer depends on how far the training is.
         owner: whose checkpoint it is; another's is refused.
+        validate: measures the method after epochs and changes nothing. Its time is not the training's.
 
     Raises Diverged for a loss that is not finite (the checkpoint stays at the last good state), Interrupted where
     `stop` returned something true (the state is saved), and BenchError for a checkpoint that cannot be used.
@@ -69,8 +73,7 @@ def train(
         state.graphed += step.graphed.captured
         state.seconds = pace.seconds()
         if state.step % pace.steps == 0:
-            check_finite(state.sums, epoch + 1)
-            state.finish_epoch(epoch + 1)
+            pace.finish_epoch(state, epoch + 1, validate)
             on_epoch(state)
         if state.step % REPORT_STEPS == 0 or state.step == pace.total:
             report(pace.progress(state))
@@ -88,7 +91,7 @@ class Stepper:
     """Makes the training's steps: eagerly, or as a CUDA graph from where the loss has settled."""
 
     def __init__(
-        self, method: Method, split: Split, streams: Streams, optimiser: torch.optim.Adam, graph: bool
+        self, method: Method, split: Split | Subset, streams: Streams, optimiser: torch.optim.Adam, graph: bool
     ) -> None:
         self.method, self.split, self.streams, self.optimiser, self.graph = method, split, streams, optimiser, graph
         self.graphed = GraphedStep(self.eager, streams)
@@ -106,7 +109,7 @@ class Stepper:
 
 
 class Pace:
-    """How fast this session trains, and so what remains; it starts when it is made."""
+    """How fast this session trains, and so what remains; it starts when it is made, and stands while it validates."""
 
     def __init__(self, config: TrainerConfig, steps: int, state: State) -> None:
         self.config, self.steps, self.total = config, steps, steps * config.epochs
@@ -116,6 +119,17 @@ class Pace:
     def seconds(self) -> float:
         """Of all sessions of the run together."""
         return self.before + time.perf_counter() - self.started
+
+    def finish_epoch(self, state: State, epoch: int, validate: Validate | None) -> None:
+        """The epoch's row of the history, with what `validate` measures. Raises Diverged."""
+        check_finite(state.sums, epoch)
+        state.finish_epoch(epoch)
+        if validate and self.config.validates(epoch):
+            started = time.perf_counter()
+            state.history[-1] |= validate(state.step / self.total)
+            seconds = time.perf_counter() - started
+            state.validation_seconds += seconds
+            self.started += seconds
 
     def progress(self, state: State) -> Progress:
         rate = (state.step - self.first) / (time.perf_counter() - self.started)
@@ -141,14 +155,15 @@ def update(
     return {"loss": loss.detach(), **terms}
 
 
-def steps_per_epoch(split: Split, config: TrainerConfig) -> int:
+def steps_per_epoch(split: Split | Subset, config: TrainerConfig) -> int:
     """An incomplete batch is dropped. Raises ValueError if there is no complete one."""
     if len(split) < config.batch_size:
-        raise ValueError(f"batch_size={config.batch_size}: the training split has only {len(split)} tuples")
+        others = f" besides those that validation={config.validation} holds out" if config.validation else ""
+        raise ValueError(f"batch_size={config.batch_size}: the training split has only {len(split)} tuples{others}")
     return len(split) // config.batch_size
 
 
-def batches(split: Split, config: TrainerConfig, seed: int, step: int) -> Iterator[tuple[int, Tensor]]:
+def batches(split: Split | Subset, config: TrainerConfig, seed: int, step: int) -> Iterator[tuple[int, Tensor]]:
     """(epoch, rows of the batch) of every step of the training from `step` on."""
     steps = steps_per_epoch(split, config)
     for epoch in range(step // steps, config.epochs):

@@ -100,6 +100,7 @@ class Session:
         self.latest |= {"epoch": trainer.epochs, "epochs": trainer.epochs, "share": 1.0}
         training = {
             "seconds": state.seconds,  # of all attempts: they are part of the training's state
+            "validation_seconds": state.validation_seconds,
             "samples_per_second": state.step * trainer.batch_size / state.seconds,
             "epochs": trainer.epochs,
             "steps": state.step,

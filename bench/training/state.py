@@ -38,6 +38,7 @@ class State:
     sums: dict[str, Tensor] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)  # steps in each sum: a term may set in within an epoch
     seconds: float = 0.0
+    validation_seconds: float = 0.0  # not part of `seconds`
     graphed: int = 0  # steps that were replayed as a CUDA graph
     owner: str = ""  # the run that it is of
 

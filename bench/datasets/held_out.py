@@ -1,0 +1,61 @@
+"""Training tuples that are held out, for measuring a method while it is trained.
+
+They are no second test split. Where training tuples share items, held-out tuples share them with the others: PolyMNIST's
+bundled data have each digit image in several training tuples, in other pairs and crops, so that a method has seen the
+digits of the tuples that are held out. No digit image is in both the training and the test split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from bench.datasets.base import Split
+
+SEED = 20_240_229  # of the choice of tuples alone: no run's seed, and no epoch's
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """Some tuples of a split, which stay where they are: a copy of most of a training split may not fit.
+
+    Args:
+        rows: of the split, int64 [N], on its device.
+    """
+
+    split: Split
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def device(self) -> torch.device:
+        return self.split.device
+
+    @cached_property
+    def labels(self) -> dict[str, Tensor]:
+        """As `Split.labels`."""
+        return {attribute: labels[self.rows] for attribute, labels in self.split.labels.items()}
+
+    def batch(self, rows: Tensor | slice) -> dict[str, Tensor]:
+        """As `Split.batch`, of rows of this subset."""
+        return self.split.batch(self.rows[rows])
+
+
+def hold_out(train: Split, share: float) -> tuple[Split | Subset, Subset | None]:
+    """The tuples to train on, and those that are held out: a random `share`, two at least; none for a share of 0.
+
+    Which ones is a function of the number of tuples and the share alone, so that methods and seeds are compared on the
+    same ones; of two shares the larger holds out what the smaller does.
+    """
+    if not share:
+        return train, None
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(SEED))
+    held = max(2, round(share * len(train)))
+    # In the split's order: the order within an epoch is random anyway, and memory is read from front to back.
+    kept, out = (rows.sort().values.to(train.device) for rows in (order[held:], order[:held]))
+    return Subset(train, kept), Subset(train, out)
