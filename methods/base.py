@@ -91,6 +91,8 @@ class Method(nn.Module, ABC):
         Args:
             batch: every modality, [B, *].
             progress: share of the training that is done, in [0, 1]: what warm-ups are functions of.
+
+        In eval mode it is computed without gradients, on held-out tuples, and changes nothing of the method.
         """
 
     @abstractmethod

@@ -1,8 +1,8 @@
 """Training tuples that are held out, for measuring a method while it is trained.
 
-They are no second test split. Where training tuples share items, held-out tuples share them with the others: PolyMNIST's
-bundled data have each digit image in several training tuples, in other pairs and crops, so that a method has seen the
-digits of the tuples that are held out. No digit image is in both the training and the test split.
+They are no second test split. Where training tuples share items, held-out tuples share them with the others: PolyMNIST
+has each digit image in several training tuples (bundled data in seven per modality), in other pairs and crops, so that
+a method has seen the digits of the tuples that are held out. No digit image is in both training and test tuples.
 """
 
 from __future__ import annotations

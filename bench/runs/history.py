@@ -1,4 +1,4 @@
-"""history.csv: one row per epoch, one column per term of the loss."""
+"""history.csv: one row per epoch, one column per term of the loss and per measurement on held-out training tuples."""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ class Progress:
 
 @dataclass
 class State:
-    """Steps done, one row of history per finished epoch, and sums over the current one."""
+    """Steps done, one row of history per finished epoch (with what was measured after it), and sums over the current
+    one."""
 
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)

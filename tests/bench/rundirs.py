@@ -61,8 +61,7 @@ def write_run(
     if not error:
         epochs = tree["trainer"]["epochs"]
         write_training(path, epochs, tree["trainer"].get("batch_size", 64))
-        history = [f"{epoch},{900 - epoch}.5,-900.0,{epoch}.0\n" for epoch in range(1, epochs + 1)]
-        (path / "history.csv").write_text("epoch,loss,elbo,kl\n" + "".join(history))
+        write_history(path, epochs, bool(tree["trainer"].get("validation")))
         write_set(path, "joint", joint_measures(joint, n, entropy) if joint is not None else "there are no labels", n)
         write_set(path, "cross", cross_measures(cross, n) if cross is not None else "there are no labels", n)
     return path
@@ -102,6 +101,15 @@ def write_training(run: Path, epochs: int, batch_size: int) -> None:
     steps = epochs * (TRAIN // batch_size)
     content = {"seconds": 10.0, "samples_per_second": 100.0, "epochs": epochs, "steps": steps}
     write_json(run / "training.json", {**content, "graphed_steps": 0, "parameters": 1000})
+
+
+def write_history(run: Path, epochs: int, validated: bool = False) -> None:
+    """history.csv; `validated` in its last epoch alone."""
+    columns, rows = "epoch,loss,elbo,kl", [f"{n},{900 - n}.5,-900.0,{n}.0" for n in range(1, epochs + 1)]
+    if validated:
+        columns += ",validation_joint_coherence,validation_elbo"
+        rows = [f"{row},," for row in rows[:-1]] + [f"{rows[-1]},0.5,-900.0"]
+    (run / "history.csv").write_text("\n".join([columns, *rows, ""]))
 
 
 def measure(value: float, protocol: str, n: int, width: float | None = None, **more: Any) -> dict[str, Any]:

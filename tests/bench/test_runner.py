@@ -136,7 +136,7 @@ def test_provenance_has_every_item(run):
     run_it(run)
     provenance = read_json(run.path / "provenance.json")
     assert (provenance["method"], provenance["config_hash"], provenance["seed"]) == ("ebm-base", run.config.hash, 3)
-    data = {"dataset": "toy", "source": "bundled", "fingerprint": "0" * 64, "train": 96, "test": 40}
+    data = {"dataset": "toy", "source": "bundled", "fingerprint": "0" * 64, "train": 96, "validation": 0, "test": 40}
     assert provenance["data"] == data
     assert provenance["classifier_accuracy"] == {"m0": 1.0, "m1": 1.0, "m2": 1.0, "mean": 1.0}
     assert set(provenance["code"]) == {"version", "revision", "dirty", "sha256"}

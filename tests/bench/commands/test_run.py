@@ -75,6 +75,37 @@ def test_settings_that_some_methods_do_not_have_are_told(polymnist, capsys, out)
     assert errors == "bench: --set prior.steps=7 does not apply to mmvae\n"
 
 
+def test_validate_is_short_for_a_setting(polymnist, capsys, out):
+    plans = [
+        planned(capsys, out, *arguments)
+        for arguments in (
+            ["--validate"],
+            ["--validate", "--validate"],
+            ["--set", "trainer.validation=0.05"],
+            ["--validate", "--set", "trainer.validation=5e-2"],
+            [],
+        )
+    ]
+    assert all(plan == plans[0] for plan in plans[:4])
+    assert plans[4] != plans[0]
+    assert main([*DRY, "--out", str(out), "--validate"]) == 0
+    assert capsys.readouterr().out.split()[-1] == "trainer.validation=0.05"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "trainer.validation=0.1"], "--validate is --set trainer.validation=0.05, and 0.1 is set as well"),
+        (["--set", "trainer.validation=0"], "and 0 is set as well: keep one of them"),
+        (["--set", "trainer.validation=null"], "and None is set as well: keep one of them"),
+        (["--sweep", "trainer.validation=0,0.05"], "--validate and --sweep trainer.validation=…: keep one of them"),
+    ],
+)
+def test_validate_beside_another_share_is_refused(polymnist, capsys, out, arguments, message):
+    assert main([*DRY, "--out", str(out), "--validate", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_more_runs_than_a_command_takes_are_refused_before_anything_is_done(polymnist, capsys, monkeypatch, out):
     monkeypatch.setattr(run, "MOST_RUNS", 5)
     assert main([*DRY, "--out", str(out), "--seeds", "0-5"]) == 2

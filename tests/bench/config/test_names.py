@@ -21,6 +21,7 @@ def changed(config):
         ("ebm-base", ["trainer.lr=5e-4", "prior.steps=20"], "prior.steps=20 trainer.lr=0.0005"),
         ("ebm-base", ["prior.betas=[0.1, 0.2]"], "prior.betas=[0.1,0.2]"),
         ("ebm-base", ["trainer.amsgrad=true", "network=conv"], "network=conv trainer.amsgrad=true"),
+        ("ebm-base", ["trainer.validation=0.05"], "trainer.validation=0.05"),
         ("ebm-base", ["prior.base=laplace"], "prior.base=laplace"),
         ("ebm-base", ["prior=laplace"], "prior=laplace"),
         ("mmvae", ["prior=energy"], "prior=energy"),
@@ -60,6 +61,24 @@ def test_configurations_are_told_apart_by_what_they_do_not_share():
     configs = [one("ebm-base", *settings).as_dict() for settings in (["prior.steps=5"], ["prior.steps=6", "beta=3"])]
     assert differing(configs) == ["prior.steps=5 beta=1.0", "prior.steps=6 beta=3.0"]
     assert differing(configs[:1]) == [""]
+
+
+def older(config):
+    """As a version before held-out tuples wrote it."""
+    tree = config.as_dict()
+    return {**tree, "trainer": {k: v for k, v in tree["trainer"].items() if not k.startswith("valid")}}
+
+
+def test_a_run_that_is_older_than_held_out_tuples_differs_by_them_where_they_are(preset):
+    configs = [older(one("mmvae", "beta=3")), one("mmvae").as_dict()]
+    assert differing(configs) == ["beta=3.0", "beta=1.0"]
+    assert changed_settings(configs[0], presets=POLYMNIST) == ["beta=3.0"]
+    assert differing([configs[0], one("mmvae", "trainer.validation=0.1").as_dict()]) == [
+        *["beta=3.0 trainer.validation=0.0", "beta=1.0 trainer.validation=0.1"]
+    ]
+    folder = preset({"trainer": {"validation": 0.1, "validate_every": 5}, "methods": {"mmvae": {}}})
+    told = ["trainer.validation=0.0", "trainer.validate_every=1"]
+    assert changed_settings(older(one(presets=folder)), presets=folder) == told
 
 
 def test_settings_of_a_prior_are_compared_among_those_that_have_it():

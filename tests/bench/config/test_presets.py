@@ -140,6 +140,18 @@ def test_settings_beat_the_methods_entry_which_beats_the_preset_which_beats_defa
     assert (mine.model.latent_dim, mine.model.beta, mine.model.samples, mine.model.prior.scale) == (5, 5.0, 1, 2.0)
 
 
+def test_a_preset_may_hold_tuples_out_for_all_methods_or_for_one(preset):
+    folder = preset(
+        {
+            "trainer": {"validation": 0.1, "validate_every": 10},
+            "methods": {"mmvae": {}, "mvae": {"trainer": {"validation": 0}}},
+        }
+    )
+    mine, other = configure(["mmvae", "mvae"], presets=folder)
+    assert (mine.trainer.validation, mine.trainer.validate_every, other.trainer.validation) == (0.1, 10, 0.0)
+    assert one("mmvae", "trainer.validation=0", presets=folder).trainer.validation == 0.0
+
+
 def test_an_entry_keeps_the_rest_of_what_it_sets_in_part(preset):
     tree = {"trained_priors": {"energy": {"steps": 5, "width": 9}}}
     tree["methods"] = {"ebm-base": {"network": {"text": "conv"}, "prior": {"width": 7}}}

@@ -40,6 +40,16 @@ def test_a_prior_that_was_chosen_is_restored_whatever_the_preset_has():
     assert restore(stored("mmvae", "prior=energy", "prior.steps=3"), "c", presets=POLYMNIST) == config
 
 
+def test_a_run_that_is_older_than_held_out_tuples_held_out_none():
+    tree = stored()
+    for key in ("validation", "validate_every"):
+        del tree["trainer"][key]
+    config = restore(tree, "config.yaml", presets=POLYMNIST)
+    assert config == hetero("ebm-base")
+    held_out = restore(stored("ebm-base", "trainer.validation=0.1"), "config.yaml", presets=POLYMNIST)
+    assert held_out.trainer.validation == 0.1
+
+
 def changed(*path, value=None, remove=False):
     tree = stored()
     inner = tree
@@ -77,6 +87,7 @@ def changed(*path, value=None, remove=False):
         (changed("modalities", value={"../x": {}}), "expected a name of letters, digits"),
         (changed("trainer", "epochs", value="x"), "trainer: epochs: expected int, got 'x'"),
         (changed("trainer", "epochs", value=True), "trainer: epochs: expected int, got True"),
+        (changed("trainer", "validation", value=0.7), r"trainer: validation=0\.7: must be in \[0, 0\.5\]"),
         (changed("trainer", "lr", value=float("nan")), "trainer: lr: expected float, got nan"),
         (changed("method", value="mmvea"), "unknown method 'mmvea': did you mean 'mmvae'"),
         (changed("method", value=["mmvae"]), r"method: expected a name .*, got \['mmvae'\]"),

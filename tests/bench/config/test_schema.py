@@ -1,17 +1,22 @@
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import pytest
 
-from bench.config.schema import EvaluationConfig
+from bench.config.resolve import restore
+from bench.config.schema import EvaluationConfig, digest
+from bench.config.values import read_yaml
 from bench.errors import UsageError
 from methods import METHODS
 from tests.bench.config.conftest import QUICK, hetero, one
 from tests.toy import HETERO_MODALITIES, image_modalities
 
+ROOT = Path(__file__).parents[3]
 CHANGES = [
     *["trainer.epochs=4", "trainer.batch_size=8", "trainer.lr=1e-5", "trainer.amsgrad=true"],
+    *["trainer.validation=0.05", "trainer.validation=0.1"],
     *["trainer.schedule=cosine", "trainer.warmup=0.1", "modalities.m0.weight=2", "modalities.m1.scale=0.5"],
     *["modalities.m2.likelihood=normal", "modalities.*.scale=2", "network=conv", "network.image=resnet"],
     *["latent_dim=5", "posterior=normal-softplus", "beta=3", "samples=2", "objective=dreg", "beta_warmup=0.7"],
@@ -32,11 +37,46 @@ def test_every_setting_that_changes_the_parameters_changes_the_hash():
         ("evaluators.likelihood.samples=10",),
         ("priors.mixture.components=50",),
         ("network.text=conv",),  # of a kind that the data do not have
+        ("trainer.validate_every=2",),
     ],
 )
 def test_what_does_not_change_the_parameters_does_not_change_the_hash(settings):
     assert one("mmvae", *settings).hash == one("mmvae").hash
     assert one("mmvae", *settings) != one("mmvae")
+
+
+def test_without_held_out_tuples_the_hash_is_what_it_was_before_there_were_any():
+    config = one("mmvae", "trainer.validation=0", "trainer.validate_every=3")
+    tree = config.as_dict()
+    content = {part: tree[part] for part in ("method", "dataset", "fingerprint", "model", "trainer", "modalities")}
+    del content["trainer"]["validation"], content["trainer"]["validate_every"], content["model"]["network"]["text"]
+    assert config.hash == one("mmvae").hash == digest(content)
+
+
+def test_the_hash_of_committed_runs_is_in_the_names_of_their_folders():
+    files = sorted((ROOT / "results/reference").rglob("config.yaml"))
+    assert len(files) > 10
+    for file in files:
+        assert file.parents[1].name == f"quick-{restore(read_yaml(file.read_text(), str(file)), str(file)).hash}"
+
+
+def test_how_often_is_measured_does_not_change_the_hash_with_held_out_tuples_either():
+    hashes = {one("mmvae", "trainer.validation=0.1", f"trainer.validate_every={n}").hash for n in (1, 2)}
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("validation=-0.1", r"validation=-0\.1: must be in \[0, 0\.5\]"),
+        ("validation=0.51", r"validation=0\.51: must be in \[0, 0\.5\]"),
+        ("validation=true", "validation: expected float, got True"),
+        ("validate_every=0", "validate_every=0: must be ≥ 1"),
+    ],
+)
+def test_what_cannot_be_held_out_is_refused(setting, message):
+    with pytest.raises(UsageError, match=rf"mmvae \(smoke\): trainer: {message}"):
+        one("mmvae", f"trainer.{setting}")
 
 
 def test_networks_of_every_kind_that_the_data_have_count():

@@ -19,6 +19,10 @@ def test_settings_of_the_evaluation_change_no_run():
     assert changed_settings(tree_of("mmvae", "evaluation.samples=100")) == []
 
 
+def test_held_out_tuples_are_a_setting():
+    assert settings_of(tree_of("mmvae", "trainer.validation=0.05")) == "trainer.validation=0.05"
+
+
 def test_likelihoods_and_priors_are_settings():
     tree = tree_of("mmvae", "modalities.m0.weight=2", "prior=normal")
     assert settings_of(tree).split() == ["prior=normal", "modalities.m0.weight=2.0"]

@@ -116,6 +116,45 @@ def test_every_method_has_its_own_axis_for_its_own_objective(tmp_path):
     assert axes[2].lines[0].get_ydata().tolist() == [1.0, 2.0]
 
 
+def write_validated(out, method, *values, seed=0):
+    """Joint coherence, that of the aggregate posterior and cross coherence at the end of some epochs."""
+    names = ["joint_coherence", "joint_coherence_aggregate", "cross_coherence"]
+    lines = [f"{epoch},{-900 + epoch},{epoch},{row}\n" for epoch, row in enumerate(values, 1)]
+    header = ",".join(["epoch", "elbo", "kl", *(f"validation_{name}" for name in names)])
+    (write_run(out, method, seed) / "history.csv").write_text(f"{header}\n" + "".join(lines))
+
+
+def test_coherences_of_held_out_tuples_have_a_panel(tmp_path):
+    write_run(tmp_path, "mopoe")
+    write_validated(tmp_path, "mmvae", ",,", "0.1,0.2,0.3", ",,", "0.3,0.4,0.5")
+    write_validated(tmp_path, "mmvae", "0.5,,", "0.3,,0.5", ",,", ",,", seed=1)
+    axes = training_figure(rows_of(tmp_path), "title").axes
+    assert [axis.get_title() for axis in axes[:4]] == ["mmvae: ELBO", "mopoe: ELBO", "kl", "validation coherence"]
+    curves = {line.get_linestyle(): line.get_xydata().tolist() for line in axes[3].lines if len(line.get_xdata())}
+    assert curves == {
+        "-": [[1, 0.5], [2, pytest.approx(0.2)], [4, 0.3]],
+        ":": [[2, 0.2], [4, 0.4]],
+        "--": [[2, pytest.approx(0.4)], [4, 0.5]],
+    }
+    named = [text.get_text() for text in axes[3].get_legend().get_texts()]
+    assert named == ["joint", "joint, aggregate", "cross", "mmvae", "mopoe"]
+    check(figures_of(tmp_path), [f"polymnist-bundled-quick-{name}.png" for name in NAMES])
+
+
+def test_many_methods_are_named_once_beside_the_last_panel(tmp_path):
+    methods = ["mmvae", "mopoe", "mvae", "mmjsd", "mvtcae"]
+    for method in methods:
+        write_run(tmp_path, method)
+    axes = training_figure(rows_of(tmp_path), "title").axes
+    assert [text.get_text() for text in axes[5].get_legend().get_texts()] == sorted(methods)
+    write_validated(tmp_path, "mmvaeplus", "0.1,0.2,0.3")
+    axes = training_figure(rows_of(tmp_path), "title").axes
+    assert [axis.get_title() for axis in axes[6:8]] == ["kl", "validation coherence"]
+    assert axes[6].get_legend() is None
+    named = [text.get_text() for text in axes[7].get_legend().get_texts()]
+    assert named == ["joint", "cross", *sorted([*methods, "mmvaeplus"])]
+
+
 @pytest.mark.parametrize(
     "content", ["", "epoch,elbo\n", "loss,elbo\n1,2\n", "epoch,elbo\n1,x\n", "epoch,elbo\n1\n", "\x00"]
 )

@@ -12,12 +12,14 @@ from bench.reporting.leaderboard import COLUMNS, gap_closed, leaderboard, make_t
 from bench.reporting.markdown import markdown
 from bench.reporting.rows import read_runs
 from tests.bench.rundirs import (
+    config_of,
     cross_measures,
     edit_json,
     joint_measures,
     measure_file,
     write_measures,
     write_prior,
+    write_real_run,
     write_run,
     write_set,
 )
@@ -249,6 +251,17 @@ def test_fitted_priors_are_rows_of_their_own(tmp_path):
     for same in ("cross_coherence", "joint_coherence_base", "joint_coherence_aggregate", "config_hash", "seeds"):
         assert mixture[same] == own[same]
     assert "mixture prior" in mixture["joint_verdict"]
+
+
+def test_runs_with_held_out_tuples_have_a_row_of_their_own_that_says_so(tmp_path):
+    for setting in ("trainer.validation=0", "trainer.validation=0.05"):
+        write_real_run(tmp_path, config_of("mmvae", setting))
+    make_tables(tmp_path)
+    table = pd.read_csv(tmp_path / "leaderboard.csv", keep_default_na=False)
+    assert sorted(table["settings"]) == ["", "trainer.validation=0.05"]
+    (verdict,) = table.loc[table["settings"] != "", "joint_verdict"]
+    assert verdict.startswith("not comparable: trainer.validation=0.05")
+    assert "trainer.validation=0.05" in (tmp_path / "leaderboard.md").read_text()
 
 
 def test_a_prior_with_other_settings_is_another_prior_whatever_its_label(tmp_path):

@@ -13,6 +13,7 @@ from tests.bench.rundirs import (
     edit_json,
     measure_file,
     with_intervals,
+    write_history,
     write_measures,
     write_prior,
     write_real_run,
@@ -128,6 +129,17 @@ def test_runs_that_contradict_each_other_are_refused_with_both_paths(tmp_path, c
     assert "contradict each other in" in printed
     assert not c.exists()
     assert told(capsys, a, b, "--check")[0] == 1
+
+
+def test_how_often_a_run_was_measured_is_no_contradiction(tmp_path, capsys):
+    a, b, c = (tmp_path / name for name in "abc")
+    settings = ["trainer.epochs=2", "trainer.validation=0.05"]
+    write(a, config_of("mmvae", *settings))
+    run = write(b, config_of("mmvae", *settings, "trainer.validate_every=2"))
+    write_history(run, 2)
+    code, printed = told(capsys, a, b, "--out", c)
+    assert code == 0, printed
+    assert len(list(c.glob("runs/*/*/*/*"))) == 1
 
 
 def edited(file, *keys, value):

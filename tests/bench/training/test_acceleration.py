@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from bench.datasets.held_out import hold_out
+from bench.evaluation.validation import Validation
 from bench.training import acceleration
 from bench.training.acceleration import Acceleration, accelerate, choose, thread_count
 from bench.training.graphs import WARM_UP
@@ -9,7 +11,7 @@ from methods import METHODS
 from methods.base import Streams
 from methods.distributions import Laplace, Normal
 from tests.bench.conftest import tiny_config
-from tests.conftest import make_batch, make_method
+from tests.conftest import BandClassifiers, make_batch, make_method
 from tests.toy import image_data
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -110,3 +112,21 @@ def test_a_training_by_graph_ends_where_one_without_does(name, tmp_path):
     assert states[1].graphed == states[1].step - WARM_UP
     assert states[1].history[-1]["loss"] == pytest.approx(states[0].history[-1]["loss"], rel=1e-2)
     torch.testing.assert_close(parameters[1], parameters[0], rtol=0, atol=1e-2)
+
+
+@CUDA
+@pytest.mark.parametrize("name", METHODS)
+def test_measuring_between_the_steps_of_a_graph_leaves_them_as_they_are(name, tmp_path):
+    """Up to what atomic sums on the device change from run to run."""
+    data, states, parameters = image_data().to("cuda"), [], []
+    trainer = tiny_config(name, "trainer.validation=0.1", "trainer.batch_size=14").trainer
+    kept, out = hold_out(data.train, trainer.validation)
+    for measured in (True, False):
+        method = make_method(name).to("cuda")
+        validate = Validation(method, kept, out, BandClassifiers(), data.attributes, 0, 14) if measured else None
+        states.append(train(method, kept, trainer, 0, tmp_path / str(measured), graph=True, validate=validate))
+        parameters.append(torch.cat([p.detach().flatten() for p in method.parameters()]))
+    assert states[0].graphed == states[1].graphed > 0
+    assert states[0].history[-1]["loss"] == pytest.approx(states[1].history[-1]["loss"], rel=1e-2)
+    assert all("validation_cross_coherence" in row for row in states[0].history)
+    torch.testing.assert_close(parameters[0], parameters[1], rtol=0, atol=1e-2)
