@@ -53,6 +53,16 @@ def test_loss_is_finite_and_reaches_every_parameter(name, network, make, batch):
     assert not without
 
 
+def test_in_eval_mode_the_loss_needs_no_gradients_and_changes_nothing(name):
+    """As it is computed on held-out tuples."""
+    for method, batch in ((make_method(name).eval(), make_batch(5)), (make_hetero(name).eval(), hetero_batch(5))):
+        before = {key: x.clone() for key, x in method.state_dict().items()}
+        with torch.no_grad():
+            _, terms = method.loss(batch, Streams(0), 0.5)
+        assert terms["elbo"].isfinite()
+        assert all(torch.equal(x, before[key]) for key, x in method.state_dict().items())
+
+
 @pytest.mark.parametrize("prior", TRAINED)
 def test_every_prior_is_trained_with_it_or_refused_with_a_sentence(name, prior):
     try:
