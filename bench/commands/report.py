@@ -32,7 +32,7 @@ def report_command(options: argparse.Namespace) -> int:
 
 
 def make_report(out: Path) -> int:
-    """leaderboard.csv, leaderboard.md, measures.csv and then the figures; the table goes to stdout.
+    """leaderboard.csv, leaderboard.md, measures.csv, priors.csv and then the figures; the table goes to stdout.
 
     Returns:
         0 where the table has a row; 1 where there are runs, and none of them could be read.

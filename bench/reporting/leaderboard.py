@@ -12,8 +12,10 @@ from typing import Any
 import pandas as pd
 
 from bench.reporting.changes import settings_of
+from bench.reporting.health import warning
 from bench.reporting.markdown import markdown
 from bench.reporting.measures import measures_table
+from bench.reporting.priors import gap_closed, priors_table
 from bench.reporting.published import beside_published
 from bench.reporting.rows import METRICS, OWN, read_runs
 from bench.reporting.statistics import student_interval
@@ -44,7 +46,7 @@ COLUMNS = [
     *["method", "prior", "trained_prior", "dataset", "source", "preset", "evaluation", "protocol"],
     *["seeds", "failed_seeds", "collapsed_seeds"],
     *[f"{metric}{suffix}" for metric in METRICS.values() for suffix in ("", "_low", "_high", "_std")],
-    *["interval", *MEANS[:5], "gap_closed"],
+    *["interval", *MEANS[:5], "gap_closed", "energy_gap", "warning"],
     *[f"published_{name}" for name in (*METRICS, "source")],
     *[f"{name}_{what}" for name in METRICS for what in ("difference", "verdict")],
     *[*MEANS[5:], *SAME, "config_hash", "settings", "data_fingerprint"],
@@ -91,7 +93,9 @@ def _row(group: Sequence[dict[Any, Any]], failures: Counter[tuple[Any, ...]]) ->
     for metric in METRICS.values():
         row |= _estimate(metric, group)
     row |= {name: _mean([run[name] for run in group]) for name in MEANS}
-    row["gap_closed"] = gap_closed(row)
+    row["gap_closed"] = _mean([gap_closed(run) for run in group])
+    gaps = [run["energy_gap"] for run in group]
+    row |= {"energy_gap": _mean(gaps), "warning": warning(gaps, first["prior_key"])}
     row |= {name: " ".join(dict.fromkeys(str(run[name]) for run in group)) for name in SAME}
     return row | beside_published(row) | {"settings": settings_of(row["config"])}
 
@@ -115,12 +119,6 @@ def _mean(values: Sequence[float | None]) -> float:
     return sum(known) / len(values) if len(known) == len(values) else math.nan
 
 
-def gap_closed(row: dict[str, Any]) -> float:
-    """Share of the gap between p0 (0) and the aggregate posterior (1) that a prior closes; NaN where there is none."""
-    floor, reference = row["joint_coherence_base"], row["joint_coherence_aggregate"]
-    return float((row["joint_coherence"] - floor) / (reference - floor)) if reference > floor else math.nan
-
-
 def _order(row: dict[str, Any]) -> tuple[Any, ...]:
     """The methods' own priors first: they are the leaderboard, and the fitted ones an analysis of it."""
     section = [row[key] for key in ("dataset", "source", "preset", "data_fingerprint", "evaluation")]
@@ -131,8 +129,10 @@ def _order(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def write_leaderboard(out: Path, table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> None:
-    """Writes leaderboard.csv, measures.csv and, last, leaderboard.md. Raises OSError, which names the file."""
+    """Writes leaderboard.csv, measures.csv and priors.csv, and last leaderboard.md. Raises OSError, which names the
+    file."""
     page = markdown(table, runs, failed)
     write_atomic(out / "leaderboard.csv", lambda file: table.to_csv(file, index=False))
     write_atomic(out / "measures.csv", lambda file: measures_table(runs).to_csv(file, index=False))
+    write_atomic(out / "priors.csv", lambda file: priors_table(runs).to_csv(file, index=False))
     write_text(out / "leaderboard.md", page)

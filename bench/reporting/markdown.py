@@ -9,15 +9,27 @@ from typing import Any
 import pandas as pd
 
 from bench.reporting.changes import settings_of
+from bench.reporting.health import STRAINED
 from bench.reporting.measures import absent_lines, further_lines
+from bench.reporting.prior_lines import prior_table
+from bench.reporting.priors import SECTION, priors_table
 from bench.reporting.rows import COLLAPSED, OWN
 
-SECTION = ["dataset", "source", "preset", "data_fingerprint", "evaluation"]
 ONE_MODEL = (
     "One model each, sorted by name. Their intervals are binomial: each speaks of that one trained model. Another seed "
     "may move a value by far more, so nothing is ranked here."
 )
 REFERENCE = "reference: z encoded from held-out tuples"
+PRIORS = (
+    "Priors of the shared latent z: means over seeds with 95 % Student-t intervals; one seed has none, and another "
+    "seed may move its values by more than the priors differ. Encoders and decoders are the same in all lines of a "
+    "model. p0 is the base of an energy prior; any other own prior is its own p0. Fitted priors are fitted to the "
+    "aggregate posterior of the training split. The bootstrap takes z of random training tuples, the held-out "
+    "aggregate those of held-out ones: what a perfect fit gives, and no bound. Gap closed: from p0 (0 %) to the "
+    "held-out aggregate (100 %), run by run. Coverage, precision and recall: against decoded samples of the held-out "
+    "aggregate. Within-class variance: of coherent samples, as a ratio to real items. log p(z): of held-out latents, "
+    "nats per dimension. priors.csv has every run, and more measures."
+)
 
 Row = Mapping[Any, Any]
 
@@ -27,6 +39,7 @@ def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> s
     lines = ["# Leaderboard", ""]
     sections = _grouped(table.to_dict("records"))
     of_section = _grouped(runs.to_dict("records"))
+    priors = _grouped(priors_table(runs).to_dict("records"))
     titles = [_title(rows[0]) for rows in sections.values()]
     for (key, rows), title in zip(sections.items(), titles, strict=True):
         evaluation = f", {rows[0]['evaluation']}" if titles.count(title) > 1 else ""
@@ -37,7 +50,8 @@ def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> s
             f"{_classifiers(own or rows)}Data {rows[0]['data_fingerprint']}. {_join('; ', own or rows, 'protocol')}.",
             "",
             *_leaderboard_lines(own),
-            *_prior_lines(rows),
+            *_prior_lines(priors[key]),
+            *_warning_lines(rows),
             *further_lines(of_section[key]),
             *absent_lines(of_section[key]),
         ]
@@ -144,34 +158,20 @@ def _printed(row: Row, name: str) -> str:
 
 
 def _prior_lines(rows: Sequence[Row]) -> list[str]:
-    """The table method × prior, where there are other priors than the methods' own."""
-    priors = list(dict.fromkeys(row["prior"] for row in rows))
-    if priors in ([OWN], []):
-        return []
-    headings = ["method", "config", "seeds", "p0", *priors, REFERENCE]
-    lines = [
-        "Joint coherence by prior of the shared latent, with the share of the gap between p0 and the reference that it "
-        "closes and the entropy of its labels. Fitted priors are fitted to the aggregate posterior of the training "
-        "split; the reference is no bound.",
-        "",
-        _line(headings),
-        "|---" * len(headings) + "|",
-    ]
-    by_model: dict[tuple[str, str], dict[str, list[Row]]] = {}
-    for row in rows:
-        by_model.setdefault((row["method"], row["config_hash"]), {}).setdefault(row["prior"], []).append(row)
-    for (method, config), by_prior in by_model.items():
-        base = next(iter(by_prior.values()))[0]
-        floor, reference = (_number(base[f"joint_coherence_{name}"]) for name in ("base", "aggregate"))
-        cells = ["; ".join(_closed(row) for row in by_prior.get(prior, [])) for prior in priors]
-        lines.append(_line([method, config, str(base["seeds"]), floor, *cells, reference]))
-    return [*lines, ""]
+    """The table of priors."""
+    headings, *lines = prior_table(rows)
+    return [PRIORS, "", _line(headings), "|---" * len(headings) + "|", *map(_line, lines), ""]
 
 
-def _closed(row: Row) -> str:
-    share, entropy = row["gap_closed"], _entropy(row)
-    remarks = [*([] if math.isnan(share) else [f"{share:+.0%}"]), *([f"entropy {entropy}"] if entropy else [])]
-    return _number(row["joint_coherence"]) + (f" ({'; '.join(remarks)})" if remarks else "")
+def _warning_lines(rows: Sequence[Row]) -> list[str]:
+    """What is wrong with the chains of energy priors, the worst first."""
+    found = sorted((row for row in rows if row["warning"]), key=lambda row: row["warning"].startswith(STRAINED))
+    lines = []
+    for row in found:
+        mark = "" if row["warning"].startswith(STRAINED) else "**WARNING** "
+        prior = f"own {row['trained_prior']} prior" if row["prior"] == OWN else f"fitted {row['prior']} prior"
+        lines.append(f"- {mark}{row['method']} {row['config_hash']}, {prior}: {row['warning']}")
+    return [*lines, ""] if lines else []
 
 
 def _failed_lines(failed: Sequence[Row]) -> list[str]:

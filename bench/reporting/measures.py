@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from bench.reporting.rows import Found
+from bench.reporting.priors import MEASURES, OF_AGGREGATE, OF_P0
+from bench.reporting.rows import OWN, Found
+from bench.runs.contents import StoredMeasure
 
 WHERE = ["dataset", "source", "preset", "method", "prior", "config_hash", "seed", "data_fingerprint", "evaluation"]
 WHAT = ["value", "low", "high", "interval", "n", "protocol", "chance", "ceiling", "better"]
@@ -22,6 +24,9 @@ SHOWN = {
     "cross_coherence",
     "cross_coherence_1",
 }
+
+# What the table of priors and priors.csv show of fitted ones.
+OF_PRIORS = {*MEASURES, *OF_P0.values(), *OF_AGGREGATE.values()}
 
 
 def measures_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -48,18 +53,18 @@ def measure(run: Mapping[Any, Any], name: str) -> Any:
 
 
 def further_lines(runs: Sequence[Mapping[Any, Any]]) -> list[str]:
-    """Markdown, a table per prior: a line per further measure, a column per method and configuration; means over seeds.
+    """Markdown, a table per prior: a line per measure that no other table shows, a column per method and configuration;
+    means over seeds.
 
     Numbers of one measure that were obtained by different protocols or evaluations get a line each.
     """
     names = _lines_of(runs)
-    cells: dict[str, dict[str, dict[str, list[float]]]] = {}  # prior -> measure -> model -> values
+    cells: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}  # prior -> measure -> model -> values
     for run in runs:
         model = f"{run['method']} {run['config_hash']}"
-        for found in run["measures"]:
-            if found.measure and (name := names.get(_key(run, found))):
-                table = cells.setdefault(run["prior"], {})
-                table.setdefault(name, {}).setdefault(model, []).append(found.measure.value)
+        for key, found in _further(run):
+            table = cells.setdefault((run["prior"], run["prior_settings"]), {})
+            table.setdefault(names[key], {}).setdefault(model, []).append(found.value)
     if not cells:
         return []
     lines = [
@@ -67,27 +72,30 @@ def further_lines(runs: Sequence[Mapping[Any, Any]]) -> list[str]:
         "↑ more is better, ↓ less is better.",
         "",
     ]
-    for prior, table in cells.items():
+    for (prior, _), table in cells.items():
         models = sorted({model for values in table.values() for model in values})
-        lines += [f"| {prior} prior | {' | '.join(models)} |", "|---" * (1 + len(models)) + "|"]
+        lines += [f"| {prior.replace('|', '/')} prior | {' | '.join(models)} |", "|---" * (1 + len(models)) + "|"]
         for name in [name for name in dict.fromkeys(names.values()) if name in table]:
             lines.append(f"| {name} | {' | '.join(_mean(table[name].get(model, [])) for model in models)} |")
         lines.append("")
     return lines
 
 
-def _key(run: Mapping[Any, Any], found: Found) -> tuple[str, str, str]:
-    """What numbers must share to be averaged: name, protocol and evaluation."""
-    return (found.name, found.measure.protocol if found.measure else "", run["evaluation"])
+def _further(run: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, str, str], StoredMeasure]]:
+    """The measures of a run that no other table shows, each with what numbers must share to be averaged: name, protocol
+    and evaluation."""
+    shown = SHOWN if run["prior"] == OWN else SHOWN | OF_PRIORS
+    for found in run["measures"]:
+        if found.measure and found.name not in shown:
+            yield (found.name, found.measure.protocol, run["evaluation"]), found.measure
 
 
 def _lines_of(runs: Iterable[Mapping[Any, Any]]) -> dict[tuple[str, str, str], str]:
     """A heading for each measure and protocol, with the protocol where one measure has several."""
     keys: dict[tuple[str, str, str], str | None] = {}
     for run in runs:
-        for found in run["measures"]:
-            if found.measure and found.name not in SHOWN:
-                keys.setdefault(_key(run, found), found.measure.better)
+        for key, found in _further(run):
+            keys.setdefault(key, found.better)
     protocols: dict[str, set[tuple[str, str]]] = {}
     for name, protocol, evaluation in keys:
         protocols.setdefault(name, set()).add((protocol, evaluation))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from bench.reporting.health import final_gap
 from bench.runs.contents import Evaluation, MeasureSet, PriorSet, StoredMeasure
 from bench.runs.reading import is_number, shortened
 from bench.runs.records import Record, read_records
@@ -59,6 +60,7 @@ def describe(record: Record) -> dict[str, Any]:
         "method": origin.method,
         "prior": OWN,
         "prior_settings": "",
+        "prior_key": "prior",
         "trained_prior": trained_prior(config),
         "dataset": origin.dataset,
         "source": origin.source,
@@ -109,8 +111,9 @@ def rows_of(record: Record) -> Iterator[dict[str, Any]]:
 def _training(record: Record) -> dict[str, Any]:
     training = record.training
     assert training is not None
-    names = {"train_seconds": training.seconds, "samples_per_second": training.samples_per_second}
-    return names | {"parameters": training.parameters, "wall_seconds": training.wall_seconds}
+    names: dict[str, Any] = {"train_seconds": training.seconds, "samples_per_second": training.samples_per_second}
+    names |= {"parameters": training.parameters, "wall_seconds": training.wall_seconds}
+    return names | {"energy_gap": final_gap(record.history), "fit": {}}
 
 
 def _own_rows(evaluation: Evaluation, sets: list[MeasureSet], record: Record) -> Iterator[dict[str, Any]]:
@@ -192,6 +195,7 @@ def _prior_row(own: dict[str, Any], prior: PriorSet) -> dict[str, Any]:
     joint = prior.measures.get(METRICS["joint"])
     row = {**own, **_interval(METRICS["joint"], joint), **_entropy(joint)}
     row |= {"prior": prior.label, "prior_settings": json.dumps([prior.prior, prior.settings])}
+    row |= {"prior_key": f"priors.{prior.prior}", "energy_gap": prior.fit.get("energy_gap"), "fit": prior.fit}
     row["protocol"] = ", ".join({**own["protocols"], "joint": _protocol("joint", joint)}.values())
     for name in ("joint_coherence_base", "joint_coherence_aggregate"):
         if row[name] is None and name in prior.measures:

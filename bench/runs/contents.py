@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from bench.runs import reading
 from bench.runs.reading import Unreadable
 
+FIT = ("fit_seconds", "parameters", "milliseconds_per_1000_samples")  # numbers of a fitted prior, beside its measures
+
 
 class Identity(NamedTuple):
     """What makes two directories the same run. The hash covers dataset and method as well; names are for people."""
@@ -106,6 +108,7 @@ class PriorSet:
     settings: str  # JSON with sorted keys
     measures: Mapping[str, StoredMeasure]
     absent: Mapping[str, str]
+    fit: Mapping[str, float]  # what is known of FIT and, where there are Langevin chains, `energy_gap`
     problems: tuple[str, ...]
 
 
@@ -196,8 +199,19 @@ def read_prior(path: Path) -> PriorSet:
         settings=_settings(tree),
         measures=measures,
         absent=_absent(tree),
+        fit=_fit(tree),
         problems=problems,
     )
+
+
+def _fit(tree: Mapping[str, Any]) -> dict[str, float]:
+    """What is there of the fit's numbers."""
+    record = reading.mapping(tree.get("record") or {}, "record")
+    found = {key: reading.optional_number(tree, key) for key in FIT}
+    if found["parameters"] is not None:
+        found["parameters"] = reading.count(tree, "parameters")
+    found["energy_gap"] = reading.optional_number(record, "energy_gap")
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _evaluation(tree: Mapping[str, Any]) -> Evaluation:

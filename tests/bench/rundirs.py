@@ -17,6 +17,7 @@ from methods.modality import ImageModality
 BATCH_SIZE = 250  # of evaluations
 TRAIN = 6400  # tuples
 CODE = {"version": "0.1", "revision": "a" * 40, "dirty": False, "sha256": "b" * 16}
+ENERGY = {"model": {"network": {"image": "patch"}, "prior": {"name": "energy"}}}  # in place of a Laplace prior
 ORIGIN = {
     "code": CODE,
     "versions": {"torch": "2.9"},
@@ -168,6 +169,7 @@ def write_prior(
     label: str | None = None,
     settings: Mapping[str, Any] | None = None,
     absent: Mapping[str, str] | None = None,
+    record: Mapping[str, Any] | None = None,
     **further: float,
 ) -> Path:
     """priors/<prior>@<key>.json: the measures of a fitted prior, as `bench evaluate --prior` leaves them."""
@@ -175,9 +177,16 @@ def write_prior(
     content["evaluation"] = {"samples": n, "batch_size": BATCH_SIZE}
     path = run / "priors" / f"{prior}@{key_of(content)}.json"
     measures = joint_measures(joint, n) | {name: measure(value, "a protocol", n) for name, value in further.items()}
-    more = {"record": {}, "absent": dict(absent or {}), "samples": TRAIN, "fit_seconds": 2.0, **ORIGIN}
+    cost = {"samples": TRAIN, "fit_seconds": 2.0, "parameters": 500, "milliseconds_per_1000_samples": 0.5}
+    more = {"record": dict(record or {}), "absent": dict(absent or {}), **cost, **ORIGIN}
     write_json(path, {**content, "measures": measures, **more})
     return path
+
+
+def write_gaps(run: Path, *gaps: float | str) -> None:
+    """history.csv of a run with an energy prior: its energy gap in each epoch."""
+    rows = [f"{epoch},900.0,{gap}\n" for epoch, gap in enumerate(gaps, 1)]
+    (run / "history.csv").write_text("epoch,loss,energy_gap\n" + "".join(rows))
 
 
 def key_of(content: Mapping[str, Any]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from bench.reporting.figures import chains, coherence, priors, training
 from bench.reporting.figures.canvas import save, style
+from bench.reporting.priors import SECTION, priors_table
 from bench.reporting.rows import OWN
 
 if TYPE_CHECKING:
@@ -18,21 +20,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("bench")
 
-SECTION = ("dataset", "source", "preset", "data_fingerprint", "evaluation")
 MOST = 20  # configurations in a figure: of more, none could be told from another
 
 Rows = Sequence[Mapping[Any, Any]]
 
 
 def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[Path]:
-    """The figures of every (dataset, source, preset, data, evaluation) of the leaderboard; the paths written."""
-    written = []
+    """The figures of every (dataset, source, preset, data, evaluation) of the leaderboard; the paths written.
+
+    Those that an earlier report made of the same datasets, sources and presets, and this one did not, are removed.
+    """
+    written, names = [], set()
     sections = _grouped(table.to_dict("records"))
     of_section = _grouped(runs.to_dict("records"))
+    of_priors = _grouped(priors_table(runs).to_dict("records"))
     with style():
         for key, rows in sections.items():
-            for name, draw in _figures(rows, of_section[key], _title(key, rows)):
+            for name, draw in _figures(rows, of_section[key], of_priors[key], _title(key, rows)):
                 path = folder / f"{_stem(key, list(sections))}-{name}.png"
+                names.add(name)
                 try:
                     figure = draw()
                     if figure is not None:
@@ -40,14 +46,29 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
                         written.append(path)
                 except Exception as error:  # the tables are made, and the other figures can be
                     log.warning("%s is left out: %s: %s", path, type(error).__name__, error)
+    _remove_stale(folder, sections, names, {path.name for path in written})
     return written
 
 
-def _figures(rows: Rows, runs: Rows, title: str) -> Iterator[tuple[str, Callable[[], Figure | None]]]:
+def _remove_stale(
+    folder: Path, sections: Iterable[tuple[Any, ...]], names: Collection[str], kept: Collection[str]
+) -> None:
+    """Only files that are called as a report calls its figures of these sections."""
+    stems = "|".join({re.escape("-".join(key[:3])) for key in sections})
+    ours = re.compile(rf"({stems})(-[0-9a-f]{{8}})?(-evaluation-\d+)?-({'|'.join(map(re.escape, names))})\.png")
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if ours.fullmatch(path.name) and path.name not in kept and path.is_file() and not path.is_symlink():
+            try:
+                path.unlink()
+            except OSError as error:
+                log.warning("%s is of an earlier report, and cannot be removed: %s", path, error.strerror)
+
+
+def _figures(rows: Rows, runs: Rows, of_priors: Rows, title: str) -> Iterator[tuple[str, Callable[[], Figure | None]]]:
     """Each figure's name, and what draws it, or gives None where there is nothing to be drawn."""
     shown = {(row["method"], row["config_hash"]) for row in _first(rows)}
-    rows = [row for row in rows if (row["method"], row["config_hash"]) in shown]
-    own = [row for row in rows if row["prior"] == OWN]
+    of_priors = [row for row in of_priors if (row["method"], row["config_hash"]) in shown]
+    own = [row for row in rows if row["prior"] == OWN and (row["method"], row["config_hash"]) in shown]
     # In the order of the table.
     order = {(row["method"], row["config_hash"]): place for place, row in enumerate(own)}
     own_runs = [run for run in runs if run["prior"] == OWN and (run["method"], run["config_hash"]) in order]
@@ -57,7 +78,8 @@ def _figures(rows: Rows, runs: Rows, title: str) -> Iterator[tuple[str, Callable
     yield "training", lambda: training.training_figure(own_runs, title)
     yield "subsets", lambda: coherence.subset_figure(own_runs, title)
     yield "chains", lambda: chains.chain_figure(own_runs, title)
-    yield "priors", lambda: priors.prior_figure(rows, title)
+    yield "priors", lambda: priors.coverage_figure(of_priors, title)
+    yield "gap-closed", lambda: priors.gap_figure(of_priors, title)
 
 
 def _first(rows: Rows) -> Rows:

@@ -80,14 +80,14 @@ def test_finished_runs_are_skipped(smoke, bench):
 def test_report_is_rebuilt_from_the_runs(smoke, bench):
     _, out = smoke
     before = (out / "leaderboard.csv").read_text()
-    tables = [out / name for name in ("leaderboard.csv", "leaderboard.md", "measures.csv")]
+    tables = [out / name for name in ("leaderboard.csv", "leaderboard.md", "measures.csv", "priors.csv")]
     for path in (*tables, *out.glob("figures/*")):
         path.unlink()
     result = bench("report", "--out", out)
     assert result.returncode == 0, result.stderr
     assert (out / "leaderboard.csv").read_text() == before
     assert all(path.exists() for path in tables)
-    assert len(list(out.glob("figures/*.png"))) == 4
+    assert len(list(out.glob("figures/*.png"))) == 6
 
 
 def test_dry_run_writes_nothing(bench, tmp_path):

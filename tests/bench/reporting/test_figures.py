@@ -10,12 +10,22 @@ import bench
 from bench.reporting.figures import save_figures
 from bench.reporting.figures.chains import chain_figure
 from bench.reporting.figures.coherence import matrix_figure, subset_figure
-from bench.reporting.figures.priors import prior_figure
+from bench.reporting.figures.priors import coverage_figure, gap_figure
 from bench.reporting.figures.training import training_figure
 from bench.reporting.leaderboard import leaderboard
+from bench.reporting.priors import priors_table
 from bench.reporting.rows import read_runs
 from tests.bench.conftest import read_picture
-from tests.bench.rundirs import edit_json, measure, measure_file, write_measures, write_prior, write_run, write_set
+from tests.bench.rundirs import (
+    ENERGY,
+    edit_json,
+    measure,
+    measure_file,
+    write_measures,
+    write_prior,
+    write_run,
+    write_set,
+)
 
 
 def rows_of(out):
@@ -68,16 +78,109 @@ def test_the_matrix_of_a_method_is_the_mean_over_its_seeds_sources_as_rows(tmp_p
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("target", "source", "mmvae")
 
 
-def test_other_priors_have_a_figure_of_their_own(tmp_path):
-    for method, joint in (("mmvae", 0.6), ("ebm-base", 0.8)):
-        write_prior(write_run(tmp_path, method, joint=joint), "mixture", joint - 0.1)
-    runs, failed = read_runs(tmp_path)
-    written = save_figures(tmp_path / "figures", leaderboard(runs, failed), runs)
-    assert [path.name for path in written][-1] == "polymnist-bundled-quick-priors.png"
-    assert len(written) == 4
-    axes = prior_figure(leaderboard(runs, failed).to_dict("records"), "title").axes[0]
-    assert {text.get_text() for text in axes.get_legend().get_texts()} >= {"own prior", "mixture prior"}
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["ebm-base", "mmvae"]
+def write_models(out):
+    """MMVAE and EBM base, two seeds of each, with fitted priors of the first."""
+    for method, joint, config in (("mmvae", 0.4, None), ("ebm-base", 0.6, ENERGY)):
+        for seed in (0, 1):
+            run = write_run(out, method, seed, joint=joint + seed / 10, config=config)
+            write_measures(run, "coverage", coverage_to_aggregate=0.3 + seed / 10)
+            if seed == 0:
+                write_prior(run, "mixture", joint + 0.2, coverage_to_aggregate=0.9)
+                write_prior(run, "bootstrap", joint + 0.3, coverage_to_aggregate=0.95)
+
+
+def priors_of(out):
+    return priors_table(read_runs(out)[0]).to_dict("records")
+
+
+def test_priors_have_two_figures(tmp_path):
+    write_models(tmp_path)
+    names = [*NAMES, "priors", "gap-closed"]
+    check(figures_of(tmp_path), [f"polymnist-bundled-quick-{name}.png" for name in names])
+
+
+def test_coverage_has_a_panel_per_model_and_a_point_per_prior(tmp_path):
+    write_models(tmp_path)
+    mmvae, ebm = coverage_figure(priors_of(tmp_path), "title").axes
+    assert (mmvae.get_title(), ebm.get_title()) == ("mmvae (laplace)", "ebm-base (energy)")
+    points = {line.get_marker(): line.get_xydata()[0].tolist() for line in mmvae.lines if len(line.get_xdata()) == 1}
+    assert points == {
+        kind: pytest.approx(xy) for kind, xy in (("D", [0.35, 0.45]), ("o", [0.9, 0.6]), ("*", [0.95, 0.7]))
+    }
+    seeds = [line.get_xydata().tolist() for line in mmvae.lines if line.get_marker() == "."]
+    assert seeds == [[[0.3, 0.4], [pytest.approx(0.4), 0.5]]]
+    lines = [line for line in ebm.lines if len(line.get_ydata()) and line.get_linestyle() in ("--", ":")]
+    heights = {line.get_linestyle(): line.get_ydata()[0] for line in lines}
+    assert heights == pytest.approx({"--": 0.325, ":": 0.65})  # p0 and held-out aggregate, means over both seeds
+    legend = [text.get_text() for text in ebm.get_legend().get_texts()]
+    assert legend[:3] == ["energy", "laplace", "mixture"]
+    assert legend[3:] == ["trained prior", "fitted prior", "bootstrap", "p0", "held-out aggregate"]
+
+
+def test_a_lone_prior_is_compared_with_nothing(tmp_path):
+    write_models(tmp_path)
+    write_measures(write_run(tmp_path, "mopoe"), "coverage", coverage_to_aggregate=0.3)
+    assert [axes.get_title() for axes in coverage_figure(priors_of(tmp_path), "title").axes] == [
+        "mmvae (laplace)",
+        "ebm-base (energy)",
+    ]
+    alone = [row for row in priors_of(tmp_path) if row["method"] == "mopoe"]
+    assert coverage_figure(alone, "title") is None
+    assert gap_figure(alone, "title") is None
+
+
+def test_gaps_closed_have_a_cell_per_model_and_prior_with_its_seeds(tmp_path):
+    write_models(tmp_path)
+    (axes,) = gap_figure(priors_of(tmp_path), "title").axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["mmvae (laplace)", "ebm-base (energy)"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["own", "mixture", "bootstrap"]
+    texts = {text.get_position(): text.get_text() for text in axes.texts}
+    # p0 is half of the own joint coherence here, and the aggregate equal to it.
+    assert texts == {
+        (0, 0): "is p0",
+        (1, 0): "2.00\nn=1",
+        (2, 0): "2.50\nn=1",
+        (0, 1): "1.00\nn=2",
+        (1, 1): "1.67\nn=1",
+        (2, 1): "2.00\nn=1",
+        (0, -0.55): "trained",
+        (1, -0.55): "fitted",
+        (2, -0.55): "reference",
+    }
+
+
+def test_models_that_are_called_alike_are_told_apart_by_their_hash(tmp_path):
+    for config_hash in ("0123abcd", "deadbeef"):
+        write_prior(write_run(tmp_path, config_hash=config_hash), "mixture", 0.4)
+    (axes,) = gap_figure(priors_of(tmp_path), "title").axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "mmvae (laplace) 0123abcd",
+        "mmvae (laplace) deadbeef",
+    ]
+
+
+def test_a_rare_protocol_is_in_no_figure(tmp_path):
+    write_models(tmp_path)
+    (run,) = tmp_path.glob("runs/*/mmvae/*/seed-1")
+    write_set(run, "coverage", {"coverage_to_aggregate": measure(0.99, "another", 1000)}, settings={"samples": 9})
+    axes, _ = coverage_figure(priors_of(tmp_path), "title").axes
+    assert 0.99 not in [x for line in axes.lines for x in line.get_xdata()]
+
+
+def test_figures_of_an_earlier_report_are_removed_and_nothing_else(tmp_path):
+    write_run(tmp_path)
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    stem = "polymnist-bundled-quick"
+    stale = [f"{stem}-chains.png", f"{stem}-deadbeef-priors.png", f"{stem}-evaluation-2-coherence.png"]
+    others = [f"{stem}-mine.png", f"my-{stem}-priors.png", "polymnist-rebuilt-quick-priors.png", f"{stem}-priors.csv"]
+    for name in (*stale, *others):
+        (folder / name).write_text("")
+    (folder / f"{stem}-gap-closed.png").symlink_to(tmp_path / "elsewhere")
+    (folder / f"{stem}-subsets.png").mkdir()
+    figures_of(tmp_path)
+    left = {path.name for path in folder.iterdir()}
+    assert left == {*others, f"{stem}-gap-closed.png", f"{stem}-subsets.png", *(f"{stem}-{name}.png" for name in NAMES)}
 
 
 def test_coherence_by_number_of_given_modalities_has_a_line_per_method(tmp_path):

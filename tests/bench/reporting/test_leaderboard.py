@@ -8,10 +8,11 @@ import pytest
 
 from bench.commands.report import is_current, make_report
 from bench.errors import BenchError
-from bench.reporting.leaderboard import COLUMNS, gap_closed, leaderboard, make_tables
+from bench.reporting.leaderboard import COLUMNS, leaderboard, make_tables
 from bench.reporting.markdown import markdown
 from bench.reporting.rows import read_runs
 from tests.bench.rundirs import (
+    ENERGY,
     config_of,
     cross_measures,
     edit_json,
@@ -240,7 +241,7 @@ def test_changed_code_shows(tmp_path):
 
 def test_fitted_priors_are_rows_of_their_own(tmp_path):
     """p0 0.3, aggregate posterior 0.6, own prior 0.6; a mixture that reaches 0.45 closes half of the gap."""
-    run = write_run(tmp_path, "mmvae", joint=0.6, cross=0.7)
+    run = write_run(tmp_path, "ebm-base", joint=0.6, cross=0.7, config=ENERGY)
     write_prior(run, "mixture", 0.45)
     table, _, _ = make_tables(tmp_path)
     own, mixture = table.to_dict("records")
@@ -278,29 +279,6 @@ def test_a_prior_with_other_settings_is_another_prior_whatever_its_label(tmp_pat
     ]
 
 
-def test_the_table_of_priors_names_floor_and_reference(tmp_path):
-    write_prior(write_run(tmp_path, "mmvae", joint=0.6), "mixture", 0.45, absent={"frechet": "too few samples"})
-    write_run(tmp_path, "ebm-base", joint=0.8)
-    make_tables(tmp_path)
-    text = (tmp_path / "leaderboard.md").read_text()
-    entropy = "; entropy 2.00 of 2.30)"
-    assert "| method | config | seeds | p0 | own | mixture | reference: z encoded from held-out tuples |" in text
-    assert f"| mmvae | 0123abcd | 1 | 0.300 | 0.600 (+100%{entropy} | 0.450 (+50%{entropy} | 0.600 |" in text
-    assert f"| ebm-base | 0123abcd | 1 | 0.400 | 0.800 (+100%{entropy} |  | 0.800 |" in text
-    assert "- frechet of mmvae, mixture prior: too few samples" in text
-
-
-def test_without_other_priors_there_is_no_table_of_them(tmp_path):
-    write_run(tmp_path, "mmvae")
-    make_tables(tmp_path)
-    assert "by prior" not in (tmp_path / "leaderboard.md").read_text()
-
-
-def test_no_gap_is_not_closed():
-    row = {"joint_coherence": 0.5, "joint_coherence_base": 0.5, "joint_coherence_aggregate": 0.5}
-    assert math.isnan(gap_closed(row))
-
-
 def test_further_measures_have_a_long_table_and_a_compact_one(tmp_path):
     for seed, probe in enumerate((0.7, 0.9)):
         run = write_run(tmp_path, seed=seed)
@@ -329,13 +307,22 @@ def test_measures_of_different_protocols_are_not_averaged(tmp_path):
     assert re.search(r"\| probe_z \(two, .*\) ↑ \| 1.5 \|", text)
 
 
-def test_measures_under_a_fitted_prior_have_their_own_line(tmp_path):
+def test_measures_that_the_table_of_priors_lacks_have_a_line_of_their_prior(tmp_path):
     run = write_run(tmp_path)
     write_measures(run, "diversity", class_entropy=1.0)
-    write_prior(run, "flow", 0.8, class_entropy=2.0)
+    write_prior(run, "flow", 0.8, label="flow a|b", class_entropy=2.0, of_a_plugin=3.0)
     text = page(tmp_path)
     assert "| own prior | mmvae 0123abcd |\n|---|---|\n| class_entropy ↑ | 1 |" in text
-    assert "| flow prior | mmvae 0123abcd |\n|---|---|\n| class_entropy ↑ | 2 |" in text
+    assert "| flow a/b prior | mmvae 0123abcd |\n|---|---|\n| of_a_plugin ↑ | 3 |" in text
+
+
+def test_priors_of_one_label_and_different_settings_are_not_averaged(tmp_path):
+    run = write_run(tmp_path)
+    for components, value in ((10, 3.0), (50, 5.0)):
+        write_prior(run, "mixture", 0.8, settings={"components": components}, label="mixture", of_a_plugin=value)
+    text = page(tmp_path)
+    assert "| of_a_plugin ↑ | 3 |" in text
+    assert "| of_a_plugin ↑ | 5 |" in text
 
 
 def test_tables_are_current_until_anything_changes_among_the_runs(tmp_path):
@@ -387,7 +374,7 @@ def test_the_report_is_made_whatever_happens_to_a_figure(tmp_path, caplog, capsy
     assert any("history.csv is empty: its curve is left out" in message for message in messages)
 
 
-@pytest.mark.parametrize("name", ["leaderboard.csv", "measures.csv", "leaderboard.md"])
+@pytest.mark.parametrize("name", ["leaderboard.csv", "measures.csv", "priors.csv", "leaderboard.md"])
 def test_a_folder_in_place_of_a_table_is_told_in_a_sentence(tmp_path, name):
     write_run(tmp_path)
     (tmp_path / name / "mine").mkdir(parents=True)

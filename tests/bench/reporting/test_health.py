@@ -1,0 +1,51 @@
+import math
+
+import pytest
+
+from bench.reporting.health import final_gap, warning
+from tests.bench.rundirs import write_gaps, write_run
+
+
+@pytest.mark.parametrize("gap", [0.0, 2.0, -2.0, None, math.nan])
+def test_a_small_gap_is_healthy_and_one_that_is_not_known_is_no_news(gap):
+    assert warning([gap], "prior") == ""
+
+
+@pytest.mark.parametrize("gap", [-2.1, -5.0, 2.1, 30.0])
+def test_a_larger_gap_is_a_strain(gap):
+    assert warning([gap], "prior").startswith(f"strained: energy gap {gap:.1f} (healthy: within ±2): ")
+
+
+def test_a_gap_that_chains_cannot_reach_says_so_and_what_helps():
+    assert warning([-12.0], "priors.energy") == (
+        "energy gap -12.0 (healthy: within ±2; below -5 chains do not reach the energy's modes): "
+        "raise priors.energy.steps or priors.energy.penalty, or lower priors.energy.lr"
+    )
+
+
+def test_a_positive_gap_is_no_reason_for_more_steps():
+    assert "prior.steps" in warning([-3.0], "prior")
+    assert "prior.steps" not in warning([3.0], "prior")
+
+
+def test_of_several_seeds_the_worst_says_how_bad_it_is_and_the_healthy_are_left_out():
+    text = warning([1.0, -3.0, None, -5.1], "prior")
+    assert text.startswith("energy gap -5.1, -3.0 (healthy")
+
+
+def test_the_final_gap_is_that_of_the_last_epoch(tmp_path):
+    run = write_run(tmp_path)
+    assert final_gap(run / "history.csv") is None  # a prior without energy
+    write_gaps(run, -1.0, -7.5)
+    assert final_gap(run / "history.csv") == -7.5
+
+
+@pytest.mark.parametrize("content", ["", "epoch,energy_gap\n1,x\n", "epoch,energy_gap\n1,\n", "loss\n1\n"])
+def test_a_history_that_does_not_say_it_is_no_error(tmp_path, content):
+    (tmp_path / "history.csv").write_text(content)
+    assert final_gap(tmp_path / "history.csv") is None
+
+
+def test_without_history_there_is_no_gap(tmp_path):
+    assert final_gap(None) is None
+    assert final_gap(tmp_path / "history.csv") is None
