@@ -60,7 +60,8 @@ class FactorisedPrior(Prior):
 
     def of_scales(self, scales: Tensor) -> Self:
         """Itself, with fitted scales [D] in place of its own."""
-        self.scale, self.fitted = scales.clamp_min(1e-6), len(scales)  # a dimension may be constant
+        self.loc, self.scale = torch.zeros_like(scales), scales.clamp_min(1e-6)  # a dimension may be constant
+        self.fitted = len(scales)
         self.record = {"mean_scale": self.scale.mean().item()}
         return self
 
