@@ -73,6 +73,13 @@ class Finished:
         """One for all evaluators, so that what they share is decoded once."""
         return evaluation_context(self.method, self.data, self.classifiers, self.run.seed, self.evaluation)
 
+    @cached_property
+    def latents(self) -> Tensor:
+        """One z ~ q(z | X) per training tuple X [N, D], which all priors are fitted to."""
+        return aggregate_posterior(
+            self.method.eval(), self.data, Streams(3_000_000 + self.run.seed, self.data.train.device)
+        )
+
 
 def evaluate_run(
     run: Run, evaluation: EvaluationConfig, task: Task, data: Dataset, classifiers: Classifiers, say: Say
@@ -121,9 +128,8 @@ def add_measures(finished: Finished, name: str, say: Say) -> None:
 def add_prior(finished: Finished, name: str, say: Say) -> None:
     """Fits the prior to the run's model and writes its measures to its file."""
     run, evaluation, method, data = finished.run, finished.evaluation, finished.method, finished.data
-    config, started = evaluation.priors[name], time.perf_counter()
-    streams = Streams(3_000_000 + run.seed, data.train.device)
-    z = aggregate_posterior(method.eval(), data, streams)
+    config, z = evaluation.priors[name], finished.latents
+    streams, started = Streams(4_000_000 + run.seed, z.device), time.perf_counter()
     fitted = fit_prior(name, config, z, method.prior, streams)
     seconds = time.perf_counter() - started
     context = evaluation_context(method.with_prior(fitted), data, finished.classifiers, run.seed, evaluation)

@@ -100,7 +100,7 @@ class FlowPrior(Prior):
         require(held_out=(config.held_out, held >= 1, f"≥ 1/{len(u)}, so that it holds one of the samples"))
         order = torch.randperm(len(u), generator=streams.noise, device=u.device)
         held_out, train = u[order[:held]], u[order[held:]]
-        optimiser = torch.optim.Adam(prior.couplings.parameters(), lr=config.lr)
+        optimiser = torch.optim.Adam(prior.couplings.parameters(), lr=config.lr, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs)
         best, kept = -math.inf, copy.deepcopy(prior.couplings.state_dict())
         for _ in range(config.epochs):

@@ -62,7 +62,7 @@ def fit_velocity(
     prior: Prior, network: AveragedNetwork, u: Tensor, config: VelocityFitConfig, streams: Streams
 ) -> None:
     """Minimises `prior.loss`, which updates the average, over random rows of u [N, D]; gives the prior its record."""
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.iterations)
     last = []
     for step in range(config.iterations):

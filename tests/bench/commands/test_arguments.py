@@ -29,7 +29,7 @@ def test_all_is_everything_that_needs_nothing_more():
         (parse_methods, "\x1b[31m", r"unknown method '\\x1b\[31m'"),
         (parse_evaluators, "joynt", "--evaluators: unknown evaluator 'joynt': did you mean 'joint'"),
         (parse_priors, "flo", "--prior: unknown fitted prior 'flo': did you mean 'flow'"),
-        (parse_priors, "laplace", "unknown fitted prior 'laplace'"),
+        (parse_priors, "own", "unknown fitted prior 'own'"),
     ],
 )
 def test_unknown_names_are_refused(parse, text, message):

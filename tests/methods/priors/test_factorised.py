@@ -7,7 +7,16 @@ from torch import distributions as td
 from methods.base import Streams
 from methods.distributions import Laplace, Normal, kl_normal
 from methods.priors.base import Prior
-from methods.priors.factorised import LaplacePrior, LaplacePriorConfig, NormalPrior, NormalPriorConfig
+from methods.priors.factorised import (
+    FactorisedFitConfig,
+    FactorisedPrior,
+    LaplacePrior,
+    LaplacePriorConfig,
+    NormalPrior,
+    NormalPriorConfig,
+)
+from methods.priors.fitting import fit_prior
+from tests.methods.priors.densities import own
 
 KINDS = [(LaplacePrior, LaplacePriorConfig, td.Laplace), (NormalPrior, NormalPriorConfig, td.Normal)]
 
@@ -42,8 +51,6 @@ def test_it_has_no_chains_and_no_energy(prior, config, family):
         p.chains(3, [0], Streams(0))
     with pytest.raises(NotImplementedError, match=f"{prior.__name__} has no energy"):
         p.energy(torch.zeros(1, 2))
-    with pytest.raises(NotImplementedError, match=f"{prior.__name__} cannot be fitted"):
-        prior.fit(torch.zeros(4, 2), None, Streams(0))
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.4])
@@ -78,3 +85,50 @@ def test_only_a_normal_is_a_normal_base():
 def test_scales_are_positive(config):
     with pytest.raises(ValueError, match=r"scale=0.0: must be > 0"):
         config(scale=0.0)
+
+
+LOCS, SCALES = torch.tensor([3.0, -1.0, 0.0]), torch.tensor([0.2, 1.0, 7.0])
+FITTED = [("laplace", td.Laplace), ("normal", td.Normal)]
+
+
+@pytest.mark.parametrize(("name", "family"), FITTED)
+def test_fitted_it_is_the_family_of_the_samples(name, family):
+    """Of samples of itself it finds location and scale of every dimension, and its density is theirs."""
+    torch.manual_seed(0)
+    truth = family(LOCS, SCALES)
+    prior = fit_prior(name, FactorisedFitConfig(), truth.sample((100_000,)), own(3), Streams(0))
+    z = truth.sample((20_000,))
+    torch.testing.assert_close(prior.log_prob(z).mean(), truth.log_prob(z).sum(-1).mean(), atol=2e-3, rtol=0)
+    samples = prior.sample(100_000, Streams(1))
+    torch.testing.assert_close(samples.mean(0) / SCALES, LOCS / SCALES, atol=0.02, rtol=0.01)
+    torch.testing.assert_close(samples.std(0), truth.stddev, atol=0, rtol=0.02)
+    assert prior.log_partition(10, Streams(0)) == (0.0, math.inf)
+    assert prior.size == 3
+
+
+@pytest.mark.parametrize(("name", "family"), FITTED)
+def test_no_other_scale_has_a_greater_likelihood(name, family):
+    """On samples of neither family."""
+    torch.manual_seed(0)
+    z = torch.rand(5000, 2).pow(3)
+    prior = fit_prior(name, FactorisedFitConfig(), z, own(), Streams(0))
+    fitted, best = prior.inner.scale.clone(), prior.log_prob(z).sum()
+    for factor in (0.97, 1.03):
+        prior.inner.scale = factor * fitted
+        assert prior.log_prob(z).sum() < best
+    # Of standardised samples the Normal scale is 1; the Laplace scale says how heavy the tails are.
+    assert prior.inner.record["mean_scale"] == pytest.approx(fitted.mean().item())
+    assert (fitted.mean().item() == pytest.approx(1.0, abs=1e-3)) == (name == "normal")
+
+
+@pytest.mark.parametrize(("name", "family"), FITTED)
+def test_a_dimension_without_spread_has_a_density(name, family):
+    z = torch.stack([torch.randn(200, generator=torch.Generator().manual_seed(0)), torch.ones(200)], 1)
+    prior = fit_prior(name, FactorisedFitConfig(), z, own(), Streams(0))
+    assert prior.log_prob(z).isfinite().all()
+    torch.testing.assert_close(prior.sample(10, Streams(1))[:, 1], torch.ones(10), atol=1e-4, rtol=0)
+
+
+def test_the_base_of_others_alone_is_not_fitted():
+    with pytest.raises(NotImplementedError, match="FactorisedPrior cannot be fitted"):
+        FactorisedPrior.fit(torch.zeros(4, 2), None, Streams(0))

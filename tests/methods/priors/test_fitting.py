@@ -10,7 +10,7 @@ from methods.base import Streams
 from methods.priors.bootstrap import BootstrapFitConfig
 from methods.priors.diffusion import DiffusionFitConfig
 from methods.priors.energy import EnergyFitConfig, EnergyPrior
-from methods.priors.factorised import NormalPrior, NormalPriorConfig
+from methods.priors.factorised import FactorisedFitConfig, NormalPrior, NormalPriorConfig
 from methods.priors.fitting import Standardised, fit_prior
 from methods.priors.flow import FlowFitConfig
 from methods.priors.flow_matching import FlowMatchingFitConfig
@@ -27,6 +27,8 @@ CONFIGS = {
     "flow": FlowFitConfig(width=64, epochs=40),
 }
 SMALL = {
+    "laplace": FactorisedFitConfig(),
+    "normal": FactorisedFitConfig(),
     "mixture": MixtureFitConfig(),
     "energy": EnergyFitConfig(iterations=3, batch_size=32),
     "flow": FlowFitConfig(width=8, epochs=2),
@@ -120,10 +122,9 @@ def test_a_fitted_prior_is_not_trained_with_the_model(fitted):
 
 
 def test_which_priors_can_be_fitted():
-    assert fitted_priors() == ["energy", "mixture", "flow", "diffusion", "flow-matching", "bootstrap"]
+    names = ["laplace", "normal", "energy", "mixture", "flow", "diffusion", "flow-matching", "bootstrap"]
+    assert fitted_priors() == names
     assert {name: prior_fit_class(name) for name in fitted_priors()} == {n: type(c) for n, c in SMALL.items()}
-    with pytest.raises(NotImplementedError, match="NormalPrior cannot be fitted"):
-        fit_prior("normal", MixtureFitConfig(), clusters(50), own(), Streams(0))
     with pytest.raises(KeyError):
         fit_prior("nonsense", MixtureFitConfig(), clusters(50), own(), Streams(0))
 
