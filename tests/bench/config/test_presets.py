@@ -58,7 +58,7 @@ def test_numbers_are_those_of_the_published_settings():
         ({"evaluation": {"sample": 3}}, r"evaluation \(smoke\): unknown key 'sample': did you mean 'samples'"),
         ({"evaluators": {"likelihood": {"sample": 3}}}, "evaluators: likelihood: unknown key 'sample'"),
         ({"priors": {"mixture": {"component": 3}}}, "priors: mixture: unknown key 'component'"),
-        ({"priors": {"mixtures": {}}}, "priors: unknown prior 'mixtures'"),
+        ({"priors": {"mixtures": {}}}, "unknown prior 'mixtures'"),
         ({"methods": {"mmvae": {"betta": 3}}}, r"mmvae \(smoke\): unknown key 'betta': did you mean 'beta'"),
         ({"methods": {"mmvae": {"trainer": {"lrr": 3}}}}, "trainer: unknown key 'lrr': did you mean 'lr'"),
         ({"methods": {"mmvae": {"trainer": 3}}}, "mmvae: trainer: expected keys and values, got 3"),
