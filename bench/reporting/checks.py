@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.schema import digest
-from bench.runs.contents import Evaluation, StoredMeasure
 from bench.runs.history import History, read_history
+from bench.runs.measured import Evaluation, StoredMeasure
 from bench.runs.reading import Unreadable, is_number
 from bench.runs.records import Record, recomputed_hash, verified
 from evaluators.base import wilson

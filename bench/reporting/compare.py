@@ -14,7 +14,7 @@ from bench.errors import DataMissing, UsageError, unknown
 from bench.reporting.leaderboard import GROUP
 from bench.reporting.rows import METRICS, Found, read_runs
 from bench.reporting.statistics import Comparison, binomial_difference, paired_difference, single_difference
-from bench.runs.contents import StoredMeasure
+from bench.runs.measured import StoredMeasure
 
 # Runs are compared only where all of these, and the seed, are the same.
 SHARED = [key for key in GROUP if key not in ("method", "config_hash")]

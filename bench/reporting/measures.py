@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.reporting.priors import MEASURES, OF_AGGREGATE, OF_P0
 from bench.reporting.rows import OWN, Found
-from bench.runs.contents import StoredMeasure
+from bench.runs.measured import StoredMeasure
 
 WHERE = ["dataset", "source", "preset", "method", "prior", "config_hash", "seed", "data_fingerprint", "evaluation"]
 WHAT = ["value", "low", "high", "interval", "n", "protocol", "chance", "ceiling", "better"]

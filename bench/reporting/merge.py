@@ -19,8 +19,9 @@ from typing import IO
 from bench.config.schema import digest
 from bench.errors import BenchError, DataMissing, UsageError
 from bench.reporting.checks import history_numbers, problems_of
-from bench.runs.contents import Identity, StoredMeasure
+from bench.runs.contents import Identity
 from bench.runs.history import read_history
+from bench.runs.measured import StoredMeasure
 from bench.runs.reading import Unreadable
 from bench.runs.records import Record, at_home, read_record, run_folders, shown
 from bench.runs.run import Directory

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.reporting.health import warning
 from bench.reporting.models import has_base
 from bench.reporting.rows import OWN
-from bench.runs.contents import FIT, StoredMeasure
+from bench.runs.measured import FIT, StoredMeasure
 
 TRAINED, FITTED, REFERENCE = "trained", "fitted", "reference"
 P0, BOOTSTRAP, AGGREGATE = "p0", "bootstrap", "held-out aggregate"  # the references

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench.reporting.health import final_gap
-from bench.runs.contents import Evaluation, MeasureSet, PriorSet, StoredMeasure
+from bench.runs.measured import Evaluation, MeasureSet, PriorSet, StoredMeasure
 from bench.runs.reading import is_number, shortened
 from bench.runs.records import Record, read_records
 

@@ -15,8 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.runs import contents, reading
-from bench.runs.contents import Identity, MeasureSet, PriorSet, Provenance, Training
+from bench.runs import contents, measured, reading
+from bench.runs.contents import Identity, Provenance, Training
+from bench.runs.measured import MeasureSet, PriorSet
 from bench.runs.reading import Missing, Unreadable
 from bench.runs.run import Directory, Parts, parts
 from bench.runs.state import Status, read_status
@@ -172,9 +173,9 @@ def complete(head: Head) -> Record:
     if problem := state.get("problem"):
         problems.append(f"{shown(head.path)}: {problem}")
     measures = _sets(
-        run.measures_folder, contents.read_measures, lambda s: (s.evaluator, s.evaluation, s.settings), problems
+        run.measures_folder, measured.read_measures, lambda s: (s.evaluator, s.evaluation, s.settings), problems
     )
-    priors = _sets(run.priors_folder, contents.read_prior, lambda s: (s.prior, s.evaluation, s.settings), problems)
+    priors = _sets(run.priors_folder, measured.read_prior, lambda s: (s.prior, s.evaluation, s.settings), problems)
     # Trained is what has training.json; results without it are of an older layout, or it was lost.
     required = bool(measures or priors) or state["state"] == "done" or os.path.lexists(head.path / "metrics.json")
     training = _attempt(run.training_file, contents.read_training, problems, RUN, required)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.runs.contents import MeasureSet, PriorSet, read_measures, read_prior, read_training
+from bench.runs.contents import read_training
+from bench.runs.measured import MeasureSet, PriorSet, read_measures, read_prior
 from bench.runs.reading import Unreadable
 
 

@@ -13,7 +13,7 @@ import yaml
 import bench
 from bench.reporting.leaderboard import leaderboard
 from bench.reporting.rows import read_runs
-from bench.runs.contents import Evaluation
+from bench.runs.measured import Evaluation
 from bench.runs.records import read_record, read_records
 from tests.bench.rundirs import (
     config_of,
