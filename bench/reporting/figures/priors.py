@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 X, Y = "coverage_to_aggregate", "joint_coherence"
 MARKERS = {TRAINED: "D", FITTED: "o", REFERENCE: "*"}
 LINES = {P0: ("0.5", "--"), AGGREGATE: ("0.2", ":")}  # colour and style: they have no coverage
+UNEVEN = "Means over seeds; some priors have fewer than the lines. Gap closed is run by run."
 
 Rows = Sequence[Mapping[Any, Any]]
 
@@ -45,7 +46,7 @@ def coverage_figure(rows: Rows, title: str) -> Figure | None:
     for axis in list(grid.flat)[len(shown) :]:
         axis.set_axis_off()
     _legend(grid[0][-1], colours)
-    spread(figure, f"Priors of z: {title}")
+    spread(figure, f"Priors of z: {title}" + (f"\n{UNEVEN}" if any(map(_uneven, shown.values())) else ""))
     return figure
 
 
@@ -75,6 +76,11 @@ def _whole(row: Mapping[Any, Any]) -> bool:
 
 def _line(row: Mapping[Any, Any]) -> bool:
     return row["role"] == REFERENCE and row["prior"] in LINES
+
+
+def _uneven(rows: Rows) -> bool:
+    """Whether a model's priors differ in their number of seeds: a point may miss a line that its own runs reach."""
+    return len({found.n for group in by_prior(rows) if (found := estimate(group, Y))}) > 1
 
 
 def _limits(rows: Rows, column: str) -> tuple[float, float]:

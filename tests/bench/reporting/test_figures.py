@@ -117,6 +117,14 @@ def test_coverage_has_a_panel_per_model_and_a_point_per_prior(tmp_path):
     assert legend[3:] == ["trained prior", "fitted prior", "bootstrap", "p0", "held-out aggregate"]
 
 
+def test_coverage_says_so_where_points_and_lines_are_of_different_seeds(tmp_path):
+    write_models(tmp_path)
+    rows = priors_of(tmp_path)
+    assert "some priors have fewer" in coverage_figure(rows, "title").get_suptitle()
+    even = [row for row in rows if row["seed"] == 0]
+    assert coverage_figure(even, "title").get_suptitle() == "Priors of z: title"
+
+
 def test_a_lone_prior_is_compared_with_nothing(tmp_path):
     write_models(tmp_path)
     write_measures(write_run(tmp_path, "mopoe"), "coverage", coverage_to_aggregate=0.3)
