@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench.reporting.rows import Found
+from evaluators.published import NO_PROTOCOL
 
 WHERE = ["dataset", "source", "preset", "method", "prior", "config_hash", "seed", "data_fingerprint", "evaluation"]
 WHAT = ["value", "low", "high", "interval", "n", "protocol", "chance", "ceiling", "better"]
@@ -104,7 +105,7 @@ def absent_lines(runs: Sequence[Mapping[Any, Any]]) -> list[str]:
     reasons: dict[tuple[str, str, str, str], int] = {}
     for run in runs:
         for found in run["measures"]:
-            if found.absent:
+            if found.absent and found.absent != NO_PROTOCOL:  # true of every run on those data
                 key = (run["method"], run["prior"], found.name, found.absent)
                 reasons[key] = reasons.get(key, 0) + 1
     if not reasons:
