@@ -9,6 +9,7 @@ from typing import Literal
 from bench.datasets.base import Dataset
 from bench.datasets.held_out import hold_out
 from bench.errors import BenchError
+from bench.evaluation.classifiers import Classifiers
 from bench.evaluation.finished import trained
 from bench.evaluation.measuring import evaluation_context, missing, write_measures
 from bench.evaluation.pictures import save_samples
@@ -24,7 +25,6 @@ from bench.training.loop import Interrupted, steps_per_epoch, train
 from bench.training.session import Session, StopReason
 from bench.training.state import Progress
 from evaluators import default_evaluators
-from evaluators.base import Classifiers
 from methods.base import Method
 
 Outcome = StopReason | Literal["done", "skipped", "failed", "busy"]

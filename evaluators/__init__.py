@@ -15,6 +15,8 @@ EVALUATORS: Registry[type[Evaluator]] = Registry(
     {
         "joint": "evaluators.coherence:JointCoherence",
         "cross": "evaluators.coherence:CrossCoherence",
+        "published-joint": "evaluators.published:PublishedJointCoherence",
+        "published-cross": "evaluators.published:PublishedCrossCoherence",
         "subsets": "evaluators.subsets:SubsetCoherence",
         "diversity": "evaluators.diversity:Diversity",
         "coverage": "evaluators.coverage:Coverage",

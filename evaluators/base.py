@@ -39,6 +39,14 @@ class Classifiers(Protocol):
         """Those features -> predicted labels {attribute: {modality: [N]}}."""
 
 
+class PublishedClassifiers(Classifiers, Protocol):
+    """Those that the dataset's published values were measured with."""
+
+    @property
+    def origin(self) -> str:
+        """Where their weights come from, for people."""
+
+
 @dataclass(frozen=True)
 class Measure:
     """One number with what is needed to read it.

@@ -6,6 +6,7 @@ Labels may be several attributes: a coherence is the mean over them, and those o
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -44,11 +45,7 @@ class JointCoherence(Evaluator):
         the same distribution where the prior is no energy), and `joint_coherence_aggregate` the aggregate posterior:
         z ~ q(z | X) of held-out tuples, with private latents from their prior. The last is what a prior gives that fits
         the aggregate posterior perfectly; one that smooths it can pass it."""
-        return {
-            "joint_coherence": joint_coherence(context, "prior"),
-            "joint_coherence_base": joint_coherence(context, "base"),
-            "joint_coherence_aggregate": joint_coherence(context, "aggregate"),
-        }
+        return dict(joint_measures(context, context.classifiers))
 
 
 class CrossCoherence(Evaluator):
@@ -71,20 +68,34 @@ class CrossCoherence(Evaluator):
         of the same items. It is far below the mean over pairs where targets fail on different tuples. Its chance is
         (1/C)^(M−1), and its ceiling the mean over sources of the product of the other classifiers' accuracies.
         """
-        names, labels = context.modalities, context.labels()
-        context.predict_all([(source,) for source in names])
-        right = {attribute: _right(context, attribute, true) for attribute, true in labels.items()}
-        by_attribute = {attribute: found.double().mean(-1) for attribute, found in right.items()}
-        matrix = torch.stack(list(by_attribute.values())).mean(0)
-        pairs = ~torch.eye(len(names), dtype=torch.bool)
-        details: dict[str, Any] = {"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()}
-        if len(by_attribute) > 1:
-            details["attributes"] = {name: m[pairs].mean().item() for name, m in by_attribute.items()}
-        measure = accuracy_measure(context, matrix[pairs].mean().item(), "pairs", **details)
-        return {
-            "cross_coherence": replace(measure, ceiling=context.classifiers.mean_accuracy),
-            "cross_coherence_all": _all_targets(context, right),
-        }
+        return dict(cross_measures(context, context.classifiers))
+
+
+def joint_measures(context: Context, classifiers: Classifiers) -> Mapping[str, Measure]:
+    """Those of `JointCoherence` by one of the context's two sets of classifiers."""
+    return {
+        "joint_coherence": joint_coherence(context, classifiers, "prior"),
+        "joint_coherence_base": joint_coherence(context, classifiers, "base"),
+        "joint_coherence_aggregate": joint_coherence(context, classifiers, "aggregate"),
+    }
+
+
+def cross_measures(context: Context, classifiers: Classifiers) -> Mapping[str, Measure]:
+    """Those of `CrossCoherence` by one of the context's two sets of classifiers."""
+    names, labels = context.modalities, context.labels()
+    context.predict_all([(source,) for source in names])
+    right = {attribute: _right(context, classifiers, attribute, true) for attribute, true in labels.items()}
+    by_attribute = {attribute: found.double().mean(-1) for attribute, found in right.items()}
+    matrix = torch.stack(list(by_attribute.values())).mean(0)
+    pairs = ~torch.eye(len(names), dtype=torch.bool)
+    details: dict[str, Any] = {"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()}
+    if len(by_attribute) > 1:
+        details["attributes"] = {name: m[pairs].mean().item() for name, m in by_attribute.items()}
+    measure = accuracy_measure(context, matrix[pairs].mean().item(), "pairs", **details)
+    return {
+        "cross_coherence": replace(measure, ceiling=classifiers.mean_accuracy),
+        "cross_coherence_all": _all_targets(context, classifiers, right),
+    }
 
 
 def agreement(predicted: Tensor, classes: int) -> tuple[float, float, list[int]]:
@@ -146,18 +157,18 @@ def agreement_ceiling(classifiers: Classifiers, m: int) -> float | None:
     return mean([mean(of_one) ** m for of_one in accuracies.values()]) if accuracies else None
 
 
-def _right(context: Context, attribute: str, true: Tensor) -> Tensor:
+def _right(context: Context, classifiers: Classifiers, attribute: str, true: Tensor) -> Tensor:
     """Whether the label of x_tgt decoded from z ~ q(z | x_src) is the true one, of tuples whose label is known:
     [M sources, M targets, N]."""
     known = true >= 0
     rows = []
     for source in context.modalities:
-        predicted = context.predictions((source,)).labels[attribute]
+        predicted = context.labels_by(classifiers, (source,))[attribute]
         rows.append(torch.stack([predicted[target][known] == true[known] for target in context.modalities]))
     return torch.stack(rows).cpu()
 
 
-def _all_targets(context: Context, right: dict[str, Tensor]) -> Measure:
+def _all_targets(context: Context, classifiers: Classifiers, right: dict[str, Tensor]) -> Measure:
     """`cross_coherence_all` of {attribute: right [M, M, N]}."""
     m = len(context.modalities)
     itself = torch.eye(m, dtype=torch.bool)[:, :, None]
@@ -168,7 +179,7 @@ def _all_targets(context: Context, right: dict[str, Tensor]) -> Measure:
         details["attributes"] = {attribute: share.mean().item() for attribute, share in shares.items()}
     measure = accuracy_measure(context, by_source.mean().item(), "all targets", **details)
     chance = mean([context.attributes[attribute] ** (1 - m) for attribute in right])
-    return replace(measure, chance=chance, ceiling=all_targets_ceiling(context.classifiers, list(right)))
+    return replace(measure, chance=chance, ceiling=all_targets_ceiling(classifiers, list(right)))
 
 
 def all_targets_ceiling(classifiers: Classifiers, attributes: list[str]) -> float | None:
@@ -186,11 +197,12 @@ def all_targets_ceiling(classifiers: Classifiers, attributes: list[str]) -> floa
     )
 
 
-def joint_coherence(context: Context, source: str) -> Measure:
-    """Of samples of the "prior", its "base" or the "aggregate" posterior.
+def joint_coherence(context: Context, classifiers: Classifiers, source: str) -> Measure:
+    """Of samples of the "prior", its "base" or the "aggregate" posterior, by one of the context's sets of classifiers.
 
     Raises FloatingPointError where the model decodes what is not finite.
     """
-    value, details = joint_agreement(context.predictions(source).labels, dict(context.attributes))
+    value, details = joint_agreement(context.labels_by(classifiers, source), dict(context.attributes))
     n = context.samples if source in ("prior", "base") else context.tuples
-    return coherence_measure(context, value, n, PROTOCOLS[source], **details)
+    measure = coherence_measure(context, value, n, PROTOCOLS[source], **details)
+    return replace(measure, ceiling=agreement_ceiling(classifiers, len(context.modalities)))

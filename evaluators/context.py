@@ -10,12 +10,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from evaluators.base import Classifiers, Labels, check_finite
+from evaluators.base import Classifiers, Labels, PublishedClassifiers, check_finite
 from methods.base import Batch, Latents, Method, Streams
 
 Source = str | tuple[str, ...]  # where classified items come from: see `Context.predictions`
 SAMPLED = ("prior", "base")  # the sources that need no tuples
 FEATURES_OF = ("real", "prior", "aggregate")  # whose features are kept, besides those generated from one modality
+PUBLISHED_OF = ("prior", "base", "aggregate")  # what the published classifiers are asked of, besides the same
 
 
 class Tuples(Protocol):
@@ -36,6 +37,7 @@ class Predictions:
 
     labels: Labels
     features: Mapping[str, Tensor]  # {modality: [N, F]}; empty where they were not kept
+    published: Labels  # what the published classifiers say of them; empty where they were not asked
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Context:
         attributes: {attribute: number of classes}; empty without labels.
         samples: number of prior samples; held-out tuples beyond this many are left out as well.
         batch_size: items that are decoded at once.
+        published: the classifiers of the published protocol; None where the dataset has none.
     """
 
     method: Method
@@ -56,6 +59,7 @@ class Context:
     seed: int
     samples: int
     batch_size: int
+    published: PublishedClassifiers | None = None
     # Not a field of the constructor, so that `dataclasses.replace` starts with an empty one.
     _predictions: dict[Source, Predictions] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -98,7 +102,7 @@ class Context:
             source: "real" held-out tuples; samples of the "prior" or its "base" p0; the "aggregate" posterior, z
                 encoded from held-out tuples with private latents from their prior; or modalities S, from which z is
                 encoded. One modality generates all; several generate those outside S. The features of these, and of
-                p0, are not kept.
+                p0, are not kept; and of these and of real items the published classifiers are not asked.
 
         Raises:
             FloatingPointError: decoded items are not finite.
@@ -111,11 +115,24 @@ class Context:
         """As `predictions`, of several sources together, so that an encoder sees each batch once."""
         parts: dict[Source, list[Predictions]] = {s: [] for s in sources if s not in self._predictions}
         for source, items in self.items(list(parts)):
-            features = self.classifiers.features(items)
-            keep = source in FEATURES_OF or (isinstance(source, tuple) and len(source) == 1)
-            parts[source].append(Predictions(self.classifiers.classify(features), features if keep else {}))
+            parts[source].append(self._classified(items, source))
         for source, pieces in parts.items():
             self._predictions[source] = _joined(pieces)
+
+    def labels_by(self, classifiers: Classifiers, source: Source) -> Labels:
+        """The labels in `predictions` that one of the context's two sets of classifiers gave."""
+        found = self.predictions(source)
+        return found.published if classifiers is self.published else found.labels
+
+    def _classified(self, items: Batch, source: Source) -> Predictions:
+        one = isinstance(source, tuple) and len(source) == 1
+        asked = self.published if one or source in PUBLISHED_OF else None
+        features = self.classifiers.features(items)
+        return Predictions(
+            labels=self.classifiers.classify(features),
+            features=features if one or source in FEATURES_OF else {},
+            published={} if asked is None else asked.classify(asked.features(items)),
+        )
 
     @torch.no_grad()
     def items(self, sources: Sequence[Source]) -> Iterator[tuple[Source, Batch]]:
@@ -152,9 +169,13 @@ class Context:
 
 def _joined(pieces: Sequence[Predictions]) -> Predictions:
     """One after another."""
-    labels = {
-        attribute: {name: torch.cat([piece.labels[attribute][name] for piece in pieces]) for name in by_modality}
-        for attribute, by_modality in pieces[0].labels.items()
-    }
+    labels, published = (_joined_labels(parts) for parts in ([p.labels for p in pieces], [p.published for p in pieces]))
     features = {name: torch.cat([piece.features[name] for piece in pieces]) for name in pieces[0].features}
-    return Predictions(labels, features)
+    return Predictions(labels, features, published)
+
+
+def _joined_labels(pieces: Sequence[Labels]) -> Labels:
+    return {
+        attribute: {name: torch.cat([piece[attribute][name] for piece in pieces]) for name in by_modality}
+        for attribute, by_modality in pieces[0].items()
+    }

@@ -73,6 +73,8 @@ def make_batch(rows: int = 8, m: int = 3, seed: int = 0) -> dict[str, Tensor]:
 class BandClassifiers:
     """Reads the class of `tests.toy.image_data`'s images without training."""
 
+    origin, published = "made up", None
+
     def __init__(self, m: int = 3, classes: int = 4) -> None:
         self.classes = classes
         self.accuracy = {f"m{i}": 1.0 for i in range(m)}

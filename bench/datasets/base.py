@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -64,6 +64,18 @@ def _check(what: str, x: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> 
 
 
 @dataclass(frozen=True)
+class PublishedProtocol:
+    """Of a dataset whose published values were measured with digit classifiers of their own; see `bench.evaluation`.
+
+    Args:
+        weights: {modality: file of its classifier's published weights}, for every modality; empty where there are
+            none, so that the published network is trained here.
+    """
+
+    weights: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Train and test tuples of several modalities.
 
@@ -75,6 +87,7 @@ class Dataset:
         attributes: {attribute: number of classes} of the labels; empty where there are none.
         few_items: whether the training tuples repeat few distinct images, so that classifiers need augmentation. Where
             images are many it only costs: it moves a photograph's background too.
+        published: the published evaluation's protocol; None where there is none.
 
     Raises ValueError where labels are not those of the attributes.
     """
@@ -87,6 +100,7 @@ class Dataset:
     train: Split
     test: Split
     few_items: bool = False
+    published: PublishedProtocol | None = None
 
     def __post_init__(self) -> None:
         for split in (self.train, self.test):

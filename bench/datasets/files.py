@@ -6,7 +6,7 @@ import gzip
 import math
 import stat
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from bench.config.values import shown
 from bench.errors import BenchError, DataMissing
 
 FORMATS = ("PNG", "JPEG")  # others of PIL's decoders have no business here, and one of them starts programs
@@ -109,21 +110,50 @@ def read_tensor(path: Path, shape: tuple[int, ...], dtypes: Collection[torch.dty
 
     Raises DataMissing.
     """
-    limit = 16 * math.prod(shape) + (1 << 20)  # twice what float64 takes, and some room for the format
-    check_file(path, "tensor file", limit)
-    with refusing(path, "tensor file"):
+    tensor = _load(path, "tensor file", math.prod(shape))
+    if not isinstance(tensor, Tensor):
+        raise DataMissing(f"{path} holds a {type(tensor).__name__}, not a tensor")
+    return _plain(path, "", tensor, shape, dtypes)
+
+
+def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The finite float32 tensors {name: [*shape]} of the state_dict that a file holds. Nothing in it is executed.
+
+    Raises DataMissing.
+    """
+    found = _load(path, "file of weights", sum(map(math.prod, shapes.values())))
+    if not isinstance(found, Mapping) or found.keys() != shapes.keys():
+        holds = shown(list(found)) if isinstance(found, Mapping) else f"a {type(found).__name__}"
+        raise DataMissing(f"{path} holds {holds}, not the weights {', '.join(shapes)}")
+    weights = {}
+    for name, shape in shapes.items():
+        if not isinstance(tensor := found[name], Tensor):
+            raise DataMissing(f"{path}: {name} is a {type(tensor).__name__}, not a tensor")
+        weights[name] = _plain(path, f": {name}", tensor, shape, [torch.float32])
+        if not weights[name].isfinite().all():
+            raise DataMissing(f"{path}: {name} has values that are not finite: unpack the archive again")
+    return weights
+
+
+def _load(path: Path, what: str, elements: int) -> object:
+    """What torch.load gives of a file that should hold so many numbers."""
+    limit = 16 * elements + (1 << 20)  # twice what float64 takes, and some room for the format
+    check_file(path, what, limit)
+    with refusing(path, what):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if sum(member.file_size for member in archive.infolist()) > limit:
                     raise DataMissing(f"{path} unpacks to more than {limit:,} bytes: fetch it again")
-        tensor = torch.load(path, weights_only=True, map_location="cpu")
-    if not isinstance(tensor, Tensor):
-        raise DataMissing(f"{path} holds a {type(tensor).__name__}, not a tensor")
-    if tensor.is_nested or tensor.layout != torch.strided or tensor.device.type != "cpu":
-        raise DataMissing(f"{path} holds a {tensor.layout} tensor on {tensor.device}, not a plain one")
-    if tuple(tensor.shape) != shape:
-        raise DataMissing(f"{path} holds {list(tensor.shape)}, not {list(shape)}: unpack the archive again")
-    if tensor.dtype not in dtypes:
+        return torch.load(path, weights_only=True, map_location="cpu")
+
+
+def _plain(path: Path, where: str, x: Tensor, shape: tuple[int, ...], dtypes: Collection[torch.dtype]) -> Tensor:
+    """The tensor, if it has that shape and one of those types; `where` in the file it is goes into the message."""
+    if x.is_nested or x.layout != torch.strided or x.device.type != "cpu":
+        raise DataMissing(f"{path}{where} holds a {x.layout} tensor on {x.device}, not a plain one")
+    if tuple(x.shape) != shape:
+        raise DataMissing(f"{path}{where} holds {list(x.shape)}, not {list(shape)}: unpack the archive again")
+    if x.dtype not in dtypes:
         allowed = ", ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
-        raise DataMissing(f"{path} is {tensor.dtype}; allowed: {allowed}")
-    return tensor.detach().resolve_neg().contiguous()
+        raise DataMissing(f"{path}{where} is {x.dtype}; allowed: {allowed}")
+    return x.detach().resolve_neg().contiguous()

@@ -20,6 +20,7 @@ from torch import Tensor
 from bench.config.schema import EvaluationConfig, as_plain
 from bench.datasets.base import Dataset
 from bench.errors import BenchError
+from bench.evaluation.classifiers import Classifiers
 from bench.evaluation.fitted import aggregate_log_likelihood, cost
 from bench.evaluation.measuring import (
     evaluation_context,
@@ -36,7 +37,6 @@ from bench.runs.whole import holds_measures, holds_prior
 from bench.training.building import build_method
 from bench.training.state import load_model
 from evaluators import prior_evaluators
-from evaluators.base import Classifiers
 from evaluators.context import Context
 from methods.base import Method, Streams
 from methods.priors.fitting import fit_prior

@@ -10,12 +10,13 @@ from typing import Any
 
 from bench.config.schema import EvaluationConfig, as_plain
 from bench.datasets.base import Dataset
+from bench.evaluation.classifiers import Classifiers
 from bench.runs.provenance import origin
 from bench.runs.run import Run
 from bench.runs.store import write_json
 from bench.runs.whole import holds_measures
 from evaluators import EVALUATORS
-from evaluators.base import Classifiers, Evaluator, Measures
+from evaluators.base import Evaluator, Measures
 from evaluators.context import Context
 from methods.base import Method
 
@@ -47,6 +48,7 @@ def evaluation_context(
         seed=seed,
         samples=evaluation.samples,
         batch_size=evaluation.batch_size,
+        published=classifiers.published,
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from bench.datasets.base import Dataset
 from bench.datasets.held_out import hold_out
+from bench.evaluation.classifiers import Classifiers
 from bench.runs.provenance import describe, write_config
 from bench.runs.run import Run
 from bench.runs.store import write_json
 from bench.training.acceleration import choose
-from evaluators.base import Classifiers
 
 
 def record_origin(run: Run, data: Dataset, classifiers: Classifiers) -> None:
@@ -22,7 +23,17 @@ def record_origin(run: Run, data: Dataset, classifiers: Classifiers) -> None:
     provenance = describe(
         *(run, device),
         data={"dataset": data.name, "source": data.source, "fingerprint": data.fingerprint, **sizes},
-        classifier_accuracy={**classifiers.accuracy, "mean": classifiers.mean_accuracy},
+        classifier_accuracy=_accuracy(classifiers),
+        published_classifiers=_published(classifiers),
         acceleration=asdict(choose(device)),
     )
     write_json(run.provenance_file, provenance)
+
+
+def _published(classifiers: Classifiers) -> dict[str, Any] | None:
+    found = classifiers.published
+    return None if found is None else {"origin": found.origin, "accuracy": _accuracy(found)}
+
+
+def _accuracy(classifiers: Classifiers) -> dict[str, float | None]:
+    return {**classifiers.accuracy, "mean": classifiers.mean_accuracy}

@@ -73,8 +73,8 @@ class Validation:
         )
         allowed: dict[str, Callable[[], float]] = {}
         if JointCoherence().applies(context) is None:
-            allowed["joint_coherence"] = lambda: joint_coherence(context, "prior").value
-            allowed["joint_coherence_aggregate"] = lambda: joint_coherence(context, "aggregate").value
+            allowed["joint_coherence"] = lambda: joint_coherence(context, self.classifiers, "prior").value
+            allowed["joint_coherence_aggregate"] = lambda: joint_coherence(context, self.classifiers, "aggregate").value
         if CrossCoherence().applies(context) is None:
             allowed["cross_coherence"] = lambda: cross_coherence(context)
         allowed["elbo"] = lambda: elbo(context, self.batch_size, share)

@@ -45,6 +45,8 @@ def prepare(order: Order, message: Callable[[str], None]) -> tuple[Dataset, Clas
     trained = classifiers(data, message)
     accuracy = trained.mean_accuracy
     message("no labels, no classifiers" if accuracy is None else f"classifiers: mean test accuracy {accuracy:.4f}")
+    if (published := trained.published) and published.mean_accuracy is not None:
+        message(f"published classifiers ({published.origin}): mean test accuracy {published.mean_accuracy:.4f}")
     return data, trained
 
 

@@ -56,8 +56,9 @@ def _training_problems(record: Record) -> Iterator[str]:
             yield f"training.json: {training.steps} steps, where {rows} tuples and the trainer make {expected}"
     if training.seconds <= 0 or training.samples_per_second <= 0:
         yield "training.json: a training takes time"
-    if (accuracy := origin.classifier_accuracy) is not None and not 0 <= accuracy <= 1:
-        yield f"provenance.json: the classifiers' accuracy is {accuracy}"
+    for accuracy in (origin.classifier_accuracy, origin.published_accuracy):
+        if accuracy is not None and not 0 <= accuracy <= 1:
+            yield f"provenance.json: the classifiers' accuracy is {accuracy}"
 
 
 def _history_problems(record: Record) -> Iterator[str]:
@@ -118,7 +119,7 @@ def _proportion_problems(measure: StoredMeasure, evaluation: Evaluation) -> Iter
 def _detail_problems(measure: StoredMeasure) -> Iterator[str]:
     """Of details that the value follows from."""
     details = measure.details
-    if measure.protocol == "pairs" and "matrix" in details:
+    if measure.protocol.startswith("pairs") and "matrix" in details:
         yield from _mean_problems(measure.value, _off_diagonal(details["matrix"]), "the matrix")
     if measure.protocol.startswith("subsets of ") and "accuracy" in details:
         yield from _mean_problems(measure.value, _leaves(details["accuracy"]), "the accuracies")

@@ -17,7 +17,7 @@ from bench.reporting.markdown import markdown
 from bench.reporting.measures import measures_table
 from bench.reporting.priors import gap_closed, priors_table
 from bench.reporting.published import beside_published
-from bench.reporting.rows import METRICS, OWN, read_runs
+from bench.reporting.rows import METRICS, OWN, PUBLISHED, read_runs
 from bench.reporting.statistics import student_interval
 from bench.runs.records import shown
 from bench.runs.store import write_atomic, write_text
@@ -37,19 +37,22 @@ MEANS = [
     "joint_entropy",
     "joint_entropy_even",
     "classifier_accuracy",
+    "published_classifier_accuracy",
     "train_seconds",
     "wall_seconds",
     "samples_per_second",
 ]
 SAME = ["network", "epochs", "parameters", "device", "torch", "revision", "code"]
+SUFFIXES = ("", "_low", "_high", "_std")
 COLUMNS = [
     *["method", "prior", "trained_prior", "dataset", "source", "preset", "evaluation", "protocol"],
     *["seeds", "failed_seeds", "collapsed_seeds"],
-    *[f"{metric}{suffix}" for metric in METRICS.values() for suffix in ("", "_low", "_high", "_std")],
+    *[f"{metric}{suffix}" for metric in METRICS.values() for suffix in SUFFIXES],
     *["interval", *MEANS[:5], "gap_closed", "energy_gap", "warning"],
+    *["published_protocol", *[f"{metric}{suffix}" for metric in PUBLISHED.values() for suffix in SUFFIXES], MEANS[5]],
     *[f"published_{name}" for name in (*METRICS, "source")],
     *[f"{name}_{what}" for name in METRICS for what in ("difference", "verdict")],
-    *[*MEANS[5:], *SAME, "config_hash", "settings", "data_fingerprint"],
+    *[*MEANS[6:], *SAME, "config_hash", "settings", "data_fingerprint"],
 ]
 ONE_MODEL = "binomial, one model: says nothing of other seeds"
 OVER_SEEDS = "Student t over seeds"
@@ -92,6 +95,10 @@ def _row(group: Sequence[dict[Any, Any]], failures: Counter[tuple[Any, ...]]) ->
     row["interval"] = ONE_MODEL if len(group) == 1 else OVER_SEEDS
     for metric in METRICS.values():
         row |= _estimate(metric, group)
+    protocols = list(dict.fromkeys(run["published_protocol"] for run in group))
+    row["published_protocol"] = "; ".join(protocols)
+    for metric in PUBLISHED.values():  # of classifiers that differ from seed to seed there is no mean
+        row |= _estimate(metric, group if len(protocols) == 1 else [dict.fromkeys(run) for run in group])
     row |= {name: _mean([run[name] for run in group]) for name in MEANS}
     row["gap_closed"] = _mean([gap_closed(run) for run in group])
     gaps = [run["energy_gap"] for run in group]

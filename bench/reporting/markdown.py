@@ -13,7 +13,7 @@ from bench.reporting.health import STRAINED
 from bench.reporting.measures import absent_lines, further_lines
 from bench.reporting.prior_lines import prior_table
 from bench.reporting.priors import SECTION, priors_table
-from bench.reporting.rows import COLLAPSED, OWN
+from bench.reporting.rows import COLLAPSED, OWN, PUBLISHED
 
 ONE_MODEL = (
     "One model each, sorted by name. Their intervals are binomial: each speaks of that one trained model. Another seed "
@@ -47,7 +47,7 @@ def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> s
         lines += [
             f"## {title}{evaluation}",
             "",
-            f"{_classifiers(own or rows)}Data {rows[0]['data_fingerprint']}. {_join('; ', own or rows, 'protocol')}.",
+            f"{_classifiers(own or rows)}Data {rows[0]['data_fingerprint']}. {_protocols(own or rows)}.",
             "",
             *_leaderboard_lines(own),
             *_prior_lines(priors[key]),
@@ -73,9 +73,27 @@ def _join(separator: str, rows: Sequence[Row], key: str) -> str:
     return separator.join(dict.fromkeys(str(row[key]) for row in rows))
 
 
+def _protocols(rows: Sequence[Row]) -> str:
+    asked = [row for row in rows if _has_published(row)]
+    return "; ".join(filter(None, [_join("; ", rows, "protocol"), _join("; ", asked, "published_protocol")]))
+
+
+def _has_published(row: Row) -> bool:
+    """Whether the published classifiers were asked about it."""
+    return not all(math.isnan(row[metric]) for metric in PUBLISHED.values())
+
+
 def _classifiers(rows: Sequence[Row]) -> str:
-    known = [row["classifier_accuracy"] for row in rows if not math.isnan(row["classifier_accuracy"])]
-    return f"Classifier accuracy on real test items: {sum(known) / len(known):.4f}. " if known else ""
+    ours, published = (_known_mean(rows, f"{of}classifier_accuracy") for of in ("", "published_"))
+    if math.isnan(ours):
+        return ""
+    beside = "" if math.isnan(published) else f", of the published classifiers {published:.4f}"
+    return f"Classifier accuracy on real test items: {ours:.4f}{beside}. "
+
+
+def _known_mean(rows: Sequence[Row], key: str) -> float:
+    known = [row[key] for row in rows if not math.isnan(row[key])]
+    return sum(known) / len(known) if known else math.nan
 
 
 def _leaderboard_lines(rows: Sequence[Row]) -> list[str]:
@@ -94,16 +112,17 @@ def _leaderboard_lines(rows: Sequence[Row]) -> list[str]:
 def _table(rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
-    swept = any(row["settings"] for row in rows)
+    swept, asked = any(row["settings"] for row in rows), any(map(_has_published, rows))
     sources = [name for name in dict.fromkeys(row["published_source"] for row in rows) if name]
     printed = f" ({', '.join(sources)})" if sources else ""
     headings = [
         *["method", "prior", "seeds", "joint coherence", "entropy of its labels", "from p0", REFERENCE],
-        *["cross coherence", f"published joint{printed}", f"published cross{printed}", "verdict"],
+        *["cross coherence", *[f"{name} by the published classifiers" for name in PUBLISHED] * asked],
+        *[f"published joint{printed}", f"published cross{printed}", "verdict"],
         *["training s", "samples/s", "config", *["settings"] * swept],
     ]
     lines = [_line(headings), "|---" * len(headings) + "|"]
-    return [*lines, *(_line([*_cells(row), *[row["settings"]] * swept]) for row in rows), ""]
+    return [*lines, *(_line([*_cells(row, asked), *[row["settings"]] * swept]) for row in rows), ""]
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -111,7 +130,7 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row, asked: bool) -> list[str]:
     joint, cross = row["joint_verdict"], row["cross_verdict"]
     return [
         row["method"],
@@ -122,6 +141,7 @@ def _cells(row: Row) -> list[str]:
         _number(row["joint_coherence_base"]),
         _number(row["joint_coherence_aggregate"]),
         _interval(row, "cross_coherence"),
+        *[_interval(row, metric) for metric in PUBLISHED.values()] * asked,
         _printed(row, "joint"),
         _printed(row, "cross"),
         joint if joint == cross else f"joint {joint}, cross {cross}",

@@ -10,6 +10,7 @@ import pandas as pd
 from bench.reporting.priors import MEASURES, OF_AGGREGATE, OF_P0
 from bench.reporting.rows import OWN, Found
 from bench.runs.measured import StoredMeasure
+from evaluators.published import NO_PROTOCOL
 
 WHERE = ["dataset", "source", "preset", "method", "prior", "config_hash", "seed", "data_fingerprint", "evaluation"]
 WHAT = ["value", "low", "high", "interval", "n", "protocol", "chance", "ceiling", "better"]
@@ -112,7 +113,7 @@ def absent_lines(runs: Sequence[Mapping[Any, Any]]) -> list[str]:
     reasons: dict[tuple[str, str, str, str], int] = {}
     for run in runs:
         for found in run["measures"]:
-            if found.absent:
+            if found.absent and found.absent != NO_PROTOCOL:  # true of every run on those data
                 key = (run["method"], run["prior"], found.name, found.absent)
                 reasons[key] = reasons.get(key, 0) + 1
     if not reasons:

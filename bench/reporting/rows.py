@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,8 @@ from bench.runs.records import Record, read_records
 
 OWN = "own"  # the prior that a method was trained with
 METRICS = {"joint": "joint_coherence", "cross": "cross_coherence"}  # evaluator -> its measure in the leaderboard
+# The same by the classifiers that the published values were measured with; their evaluators are published-joint, ….
+PUBLISHED = {name: f"{metric}_published" for name, metric in METRICS.items()}
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 # What tables and figures show of a measure's details: the rest, of thousands of runs, would fill the memory.
 DETAILS = ("entropy", "entropy_uniform", "matrix", "modalities")
@@ -105,7 +107,7 @@ def rows_of(record: Record) -> Iterator[dict[str, Any]]:
         yield from rows
         for prior in record.priors:
             if prior.evaluation == evaluation:
-                yield _prior_row(rows[0] if rows else shared | _row(evaluation, {}), prior)
+                yield _prior_row(rows[0] if rows else shared | _row(evaluation, {}) | _published([]), prior)
 
 
 def _training(record: Record) -> dict[str, Any]:
@@ -123,7 +125,7 @@ def _own_rows(evaluation: Evaluation, sets: list[MeasureSet], record: Record) ->
     assert record.training is not None
     for chosen in itertools.product(*(parts or [None] for parts in leading)):
         parts = [part for part in chosen if part is not None]
-        row = _row(evaluation, {part.evaluator: part for part in parts})
+        row = _row(evaluation, {part.evaluator: part for part in parts}) | _published(sets)
         row["measures"] = [found for part in (*parts, *further) for found in _found(part)]
         row["wall_seconds"] = record.training.wall_seconds + sum(part.seconds for part in (*parts, *further))
         if parts or further:
@@ -148,6 +150,21 @@ def _row(evaluation: Evaluation, parts: Mapping[str, MeasureSet]) -> dict[str, A
     row |= _entropy(measures.get(METRICS["joint"]))
     if cross := measures.get(METRICS["cross"]):
         row |= {"matrix": cross.details.get("matrix"), "modalities": cross.details.get("modalities")}
+    return row
+
+
+def _published(sets: Iterable[MeasureSet]) -> dict[str, Any]:
+    """What the published classifiers say, and how accurate they are: an older run's provenance does not have that."""
+    measures = {name: measure for part in sets for name, measure in part.measures.items() if name in PUBLISHED.values()}
+    row: dict[str, Any] = {"published_classifier_accuracy": None}
+    row["published_protocols"] = {name: _protocol(name, measures.get(metric)) for name, metric in PUBLISHED.items()}
+    row["published_protocol"] = ", ".join(row["published_protocols"].values())
+    for metric in PUBLISHED.values():
+        row |= _interval(metric, measures.get(metric))
+    for measure in measures.values():
+        accuracy = measure.details.get("classifier_accuracy")
+        if isinstance(accuracy, dict) and is_number(accuracy.get("mean")):
+            row["published_classifier_accuracy"] = accuracy["mean"]
     return row
 
 
@@ -193,10 +210,13 @@ def _slim(measure: StoredMeasure) -> StoredMeasure:
 def _prior_row(own: dict[str, Any], prior: PriorSet) -> dict[str, Any]:
     """The run under a fitted prior: z comes from elsewhere, and all that does not depend on it stays the same."""
     joint = prior.measures.get(METRICS["joint"])
-    row = {**own, **_interval(METRICS["joint"], joint), **_entropy(joint)}
+    row = {**own, **_entropy(joint)}
     row |= {"prior": prior.label, "prior_settings": json.dumps([prior.prior, prior.settings])}
     row |= {"prior_key": f"priors.{prior.prior}", "energy_gap": prior.fit.get("energy_gap"), "fit": prior.fit}
-    row["protocol"] = ", ".join({**own["protocols"], "joint": _protocol("joint", joint)}.values())
+    for metrics, protocol in ((METRICS, "protocol"), (PUBLISHED, "published_protocol")):
+        measure = prior.measures.get(metrics["joint"])
+        row |= _interval(metrics["joint"], measure)
+        row[protocol] = ", ".join({**own[f"{protocol}s"], "joint": _protocol("joint", measure)}.values())
     for name in ("joint_coherence_base", "joint_coherence_aggregate"):
         if row[name] is None and name in prior.measures:
             row[name] = prior.measures[name].value

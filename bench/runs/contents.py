@@ -33,6 +33,7 @@ class Provenance:
     source: str
     identity: Identity
     classifier_accuracy: float | None  # None where the data have no labels
+    published_accuracy: float | None  # None where the data have no published protocol, or the run is older than it
     device: str
     torch: str
     revision: str
@@ -80,6 +81,7 @@ def read_provenance(path: Path) -> Provenance:
     data, code, hardware = (reading.section(tree, key) for key in ("data", "code", "hardware"))
     method, dataset = reading.name(tree, "method"), reading.name(data, "dataset")
     accuracy = reading.section(tree, "classifier_accuracy")
+    published = reading.mapping(tree.get("published_classifiers") or {"accuracy": {}}, "published_classifiers")
     revision = reading.text(code, "revision", "") or f"v{reading.text(code, 'version')}"
     return Provenance(
         method=method,
@@ -92,6 +94,7 @@ def read_provenance(path: Path) -> Provenance:
             reading.count(tree, "seed"),
         ),
         classifier_accuracy=reading.optional_number(accuracy, "mean"),
+        published_accuracy=reading.optional_number(reading.section(published, "accuracy"), "mean"),
         device=reading.text(hardware, "name"),
         torch=reading.text(reading.section(tree, "versions"), "torch"),
         revision=revision[:12] + ("+changes" if code.get("dirty") is True else ""),

@@ -42,9 +42,12 @@ def describe(
     *,
     data: Mapping[str, Any],
     classifier_accuracy: Mapping[str, Any],
+    published_classifiers: Mapping[str, Any] | None = None,
     acceleration: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of the run's provenance.json.
+
+    `published_classifiers` are those of the published protocol, their origin and accuracy; None where there are none.
 
     Code, versions, hardware and time of start are those of the session that did the training's first step; `sessions`
     lists every process that worked on the run, so that one that another revision resumed says so.
@@ -68,6 +71,7 @@ def describe(
         "seed": run.seed,
         "data": dict(data),
         "classifier_accuracy": dict(classifier_accuracy),
+        "published_classifiers": published_classifiers,
         **{key: first_step.get(key, value) for key, value in first.items()},
         "sessions": [*before["sessions"], session],
     }

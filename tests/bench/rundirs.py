@@ -136,6 +136,17 @@ def cross_measures(value: float, n: int) -> dict[str, Any]:
     return {"cross_coherence": measure(value, "pairs", n, 0.03, details=details)}
 
 
+def write_published(run: Path, joint: float, cross: float, origin: str = "trained here", n: int = 1000) -> None:
+    """Gives a finished run what the published classifiers say."""
+    for evaluator, measures in (("joint", joint_measures(joint, n)), ("cross", cross_measures(cross, n))):
+        renamed = {}
+        for name, found in measures.items():
+            protocol = f"{found['protocol']} by published classifiers ({origin})"
+            details = {**found["details"], "classifier_accuracy": {"mean": 0.96}}
+            renamed[f"{name}_published"] = {**found, "protocol": protocol, "details": details}
+        write_set(run, f"published-{evaluator}", renamed, n)
+
+
 def write_set(
     run: Path,
     evaluator: str,

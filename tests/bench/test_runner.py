@@ -350,6 +350,8 @@ def test_modalities_of_several_kinds_are_trained_resumed_evaluated_and_drawn(met
 class Untrained:
     """Classifiers of any data that say of each item what a fixed random projection says."""
 
+    published = None
+
     def __init__(self, data):
         self.data = data
         known = [m.name for m in data.modalities] if data.attributes else []

@@ -51,7 +51,7 @@ class Oracle(Method):
 class ToyClassifiers:
     """Reads shape and colour of `tests.toy.hetero_data`'s items without training."""
 
-    mean_accuracy = 1.0
+    mean_accuracy, origin = 1.0, "made up"
 
     def __init__(self):
         self.accuracy = {m.name: 1.0 for m in HETERO_MODALITIES}
@@ -96,7 +96,7 @@ class NoClassifiers:
         return {}
 
 
-def context(method, data, samples=40, classifiers=None, batch_size=16, seed=0):
+def context(method, data, samples=40, classifiers=None, batch_size=16, seed=0, published=None):
     return Context(
         method=method,
         train=data.train,
@@ -106,6 +106,7 @@ def context(method, data, samples=40, classifiers=None, batch_size=16, seed=0):
         seed=seed,
         samples=samples,
         batch_size=batch_size,
+        published=published,
     )
 
 

@@ -63,5 +63,6 @@ def test_every_evaluator_says_what_it_is(name):
 
 
 def test_defaults_and_those_that_a_fitted_prior_changes():
-    assert default_evaluators() == ["joint", "cross", "subsets", "diversity", "coverage", "frechet", "frechet-cross"]
-    assert prior_evaluators() == ["joint", "diversity", "coverage", "frechet"]
+    coherence = ["joint", "cross", "published-joint", "published-cross", "subsets"]
+    assert default_evaluators() == [*coherence, "diversity", "coverage", "frechet", "frechet-cross"]
+    assert prior_evaluators() == ["joint", "published-joint", "diversity", "coverage", "frechet"]

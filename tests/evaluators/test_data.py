@@ -17,8 +17,9 @@ LABELS = "the data have no labels"
 ONE = "the data have one modality"
 # Of images and sentences of a method whose prior has chains.
 ON_HETERO = {"fid": "FID is defined for RGB images, which sketch, caption are not"}
-WITHOUT_LABELS = dict.fromkeys(EVALUATORS, LABELS) | {"likelihood": None, "copies": None} | ON_HETERO
-OF_ONE = {"joint": ONE, "cross": ONE, "subsets": ONE, "frechet-cross": ONE, "chains": ONE}
+PUBLISHED = dict.fromkeys(["published-joint", "published-cross"], "the data have no published protocol")
+WITHOUT_LABELS = dict.fromkeys(EVALUATORS, LABELS) | {"likelihood": None, "copies": None} | PUBLISHED | ON_HETERO
+OF_ONE = PUBLISHED | {"joint": ONE, "cross": ONE, "subsets": ONE, "frechet-cross": ONE, "chains": ONE}
 
 
 def method_for(modalities, name="ebm-generalized"):
@@ -34,7 +35,7 @@ def method_for(modalities, name="ebm-generalized"):
 @pytest.mark.parametrize("name", ["mvae", "mmvae", "mmjsd", "mmvaeplus", "ebm-generalized"])
 def test_every_default_evaluator_measures_data_of_several_kinds(name):
     method, data = method_for(HETERO_MODALITIES, name), hetero_data()
-    shared = context(method, data, classifiers=ToyClassifiers())
+    shared = context(method, data, classifiers=ToyClassifiers(), published=ToyClassifiers())
     for evaluator in default_evaluators():
         measures = evaluate(evaluator, shared)
         assert measures
@@ -53,7 +54,7 @@ def test_every_default_evaluator_measures_data_of_several_kinds(name):
 @pytest.mark.parametrize(
     ("data", "modalities", "classifiers", "reasons"),
     [
-        (hetero_data(), HETERO_MODALITIES, ToyClassifiers(), ON_HETERO),
+        (hetero_data(), HETERO_MODALITIES, ToyClassifiers(), PUBLISHED | ON_HETERO),
         (hetero_data(labels=False), HETERO_MODALITIES, NoClassifiers(), WITHOUT_LABELS),
         (image_data(m=1), None, None, OF_ONE),
     ],
@@ -93,7 +94,7 @@ def test_one_modality_has_its_own_measures():
 @pytest.mark.parametrize("evaluator", default_evaluators())
 def test_only_what_depends_on_the_prior_changes_with_it(evaluator):
     method, data = method_for(HETERO_MODALITIES, "mmvaeplus"), hetero_data()
-    first = context(method, data, classifiers=ToyClassifiers())
+    first = context(method, data, classifiers=ToyClassifiers(), published=ToyClassifiers())
     wide = LaplacePrior(LaplacePriorConfig(scale=20.0), 4)
     assert not torch.equal(wide.sample(3, Streams(0)), method.prior.sample(3, Streams(0)))
     other = dataclasses.replace(first, method=method.with_prior(wide))

@@ -2,8 +2,9 @@
 
     python -m tests.fuzz.user_data --seconds 60 --seed 0
 
-A round damages one of an MNIST file, a photograph (PNG, JPEG) and a tensor file in one or two ways. Whatever comes of
-it, the reader gives what it promises or raises DataMissing, which names the file in printable words; in bounded time.
+A round damages one of an MNIST file, a photograph (PNG, JPEG), a tensor file and a file of weights in one or two ways.
+Whatever comes of it, the reader gives what it promises or raises DataMissing, which names the file in printable words;
+in bounded time.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bench.datasets.files import read_tensor
+from bench.datasets.files import read_tensor, read_weights
 from bench.datasets.polymnist.recipe import read_idx, read_photo
 from bench.errors import DataMissing
 from tests.fuzz.damage import delete, empty, fifo, flip, folder, link, noise, sparse, truncate
@@ -39,12 +40,14 @@ def write_all(folder: Path) -> dict[str, Callable[[Path], Any]]:
     Image.fromarray(pixels).save(folder / "photo.png")
     Image.fromarray(pixels).save(folder / "photo.jpg")
     torch.save(torch.zeros(8, 3, 28, 28, dtype=torch.uint8), folder / "m0.pt")
+    torch.save({"a.weight": torch.zeros(8, 3), "a.bias": torch.zeros(8)}, folder / "weights")
     header = bytes([0, 0, 8, 1, 0, 0, 0, 16])
     (folder / "train-labels-idx1-ubyte").write_bytes(header + bytes(16))
     (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(header + bytes(16)))
     return {
         "photo.png": lambda path: read_photo(path, 0),
         "photo.jpg": lambda path: read_photo(path, 0),
+        "weights": lambda path: read_weights(path, {"a.weight": (8, 3), "a.bias": (8,)}),
         "m0.pt": lambda path: read_tensor(path, (8, 3, 28, 28), {torch.uint8}),
         "train-labels-idx1-ubyte": read_idx,
         "t10k-labels-idx1-ubyte.gz": read_idx,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ PLACES = (".", "PolyMNIST", "MMNIST", "PolyMNIST/PolyMNIST", "PolyMNIST/MMNIST")
 LAYOUTS = (MODALITY_NAMES, tuple(f"{name}.pt" for name in (*MODALITY_NAMES, "labels")))
 LABEL_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.float32, torch.float64)
 IMAGE_TYPES = (torch.uint8, torch.float32, torch.float64, torch.float16, torch.bfloat16)
+CLASSIFIERS = ("trained_classifiers/trained_clfs_polyMNIST", "trained_clfs_polyMNIST", "clf")  # folders of releases
 PNG_NAME = re.compile(r"([0-9]+)\.([0-9])\.png")  # <index>.<digit>.png
 
 
@@ -48,6 +50,20 @@ def _find(root: Path) -> list[Path]:
             if all(path.exists() for path in inputs):
                 return inputs
     return []
+
+
+def classifier_files(data_root: Path) -> dict[str, Path]:
+    """{modality: file} of the digit classifiers that come with the archive, whether or not all of them are there; empty
+    where none is. Raises DataMissing where the folder cannot be looked into."""
+    with refusing(data_root, "folder of data"):
+        for place in PLACES:
+            for folder in CLASSIFIERS:
+                files = {
+                    name: data_root / place / folder / f"pretrained_img_to_digit_clf_{name}" for name in MODALITY_NAMES
+                }
+                if any(map(os.path.lexists, files.values())):
+                    return files
+    return {}
 
 
 def build(inputs: Sequence[Path]) -> Arrays:

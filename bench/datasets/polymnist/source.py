@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.datasets.base import Dataset, Report, Split, own_presets
+from bench.datasets.base import Dataset, PublishedProtocol, Report, Split, own_presets
 from bench.datasets.cache import cached, cached_fingerprint
 from bench.datasets.files import reason, refusing
 from bench.datasets.polymnist import official, recipe
@@ -71,8 +71,12 @@ class PolyMNIST:
             )
             for split in SPLITS
         )
-        few = source == "bundled"
-        return Dataset(self.name, source, fingerprint, modalities, self.attributes, train, test, few_items=few)
+        return Dataset(
+            *(self.name, source, fingerprint, modalities, self.attributes, train, test),
+            few_items=source == "bundled",
+            # The archive's classifiers know its own backgrounds alone.
+            published=PublishedProtocol(official.classifier_files(data_root) if source == "official" else {}),
+        )
 
     def fetch(self, data_root: Path, report: Report | None = None) -> Path:
         return official.fetch(data_root, report=report)

@@ -35,23 +35,30 @@ Rows = Sequence[Mapping[Any, Any]]
 def coherence_figure(table: Rows, title: str) -> Figure | None:
     """Joint against cross coherence with intervals: filled, measured here; hollow, as published.
 
-    A bar goes from p0 to samples whose z is encoded from held-out tuples.
+    A bar goes from p0 to samples whose z is encoded from held-out tuples. A cross is what the published classifiers
+    say. Only beside one is there a published value: those two were measured alike.
     """
     rows = [row for row in table if not math.isnan(row["joint_coherence"] + row["cross_coherence"])]
     if not rows:
         return None
+    asked = [not math.isnan(row["joint_coherence_published"] + row["cross_coherence_published"]) for row in rows]
     figure, axes = panel((8, 6))
     labels = labels_of(rows)
     colours = palette(labels)
-    for label, row in zip(labels, rows, strict=True):
+    for label, row, both in zip(labels, rows, asked, strict=True):
         x, y, colour = row["cross_coherence"], row["joint_coherence"], colours[label]
         axes.vlines(x, row["joint_coherence_base"], row["joint_coherence_aggregate"], colour, lw=6, alpha=0.2)
         one = " (one model)" if row["seeds"] == 1 else ""
         xerr, yerr = errors([row], "cross_coherence"), errors([row], "joint_coherence")
         axes.errorbar(x, y, xerr=xerr, yerr=yerr, fmt="o", color=colour, capsize=3, label=f"{label}{one}")
-        axes.plot(row["published_cross"], row["published_joint"], "o", mfc="none", mec=colour, ms=9, mew=1.5)
+        if both:
+            axes.plot(row["cross_coherence_published"], row["joint_coherence_published"], "x", color=colour, ms=7)
+            axes.plot(row["published_cross"], row["published_joint"], "o", mfc="none", mec=colour, ms=9, mew=1.5)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="cross coherence", ylabel="joint coherence", title=title)
-    for source in dict.fromkeys(row["published_source"] for row in rows if row["published_source"]):
+    if any(asked):
+        axes.plot([], [], "x", color="grey", ms=7, label="by the published classifiers")
+    sources = [row["published_source"] for row, both in zip(rows, asked, strict=True) if both]
+    for source in dict.fromkeys(filter(None, sources)):
         axes.plot([], [], "o", mfc="none", mec="grey", ms=9, label=f"as published ({source})")
     axes.vlines([], [], [], "grey", lw=6, alpha=0.2, label="p0 … z encoded from held-out tuples")
     axes.legend(**BESIDE)

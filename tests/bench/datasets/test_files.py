@@ -9,6 +9,7 @@ import pickle
 import struct
 import zipfile
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,13 +19,15 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.datasets.files import read_bytes, read_image, read_tensor, refusing
+from bench.datasets.files import read_bytes, read_image, read_tensor, read_weights, refusing
 from bench.errors import DataMissing
 
 SHAPE, TYPES = (4, 3), (torch.uint8, torch.float32)
+WEIGHTS = {"a": torch.rand(SHAPE), "b": torch.rand(2)}
 READERS = {
     "image": read_image,
     "tensor": lambda path: read_tensor(path, SHAPE, TYPES),
+    "weights": lambda path: read_weights(path, {name: tuple(x.shape) for name, x in WEIGHTS.items()}),
     "bytes": lambda path: read_bytes(path, "MNIST file", 100),
 }
 
@@ -64,7 +67,7 @@ def test_a_name_that_no_disk_takes_is_told(read: Callable[[Path], object], tmp_p
     assert "File name too long" in refused(read, tmp_path / ("x" * 256))
 
 
-@pytest.mark.parametrize("read", [READERS["image"], READERS["tensor"]])
+@pytest.mark.parametrize("read", [READERS["image"], READERS["tensor"], READERS["weights"]])
 def test_any_content_is_read_or_refused(read: Callable[[Path], object], tmp_path: Path) -> None:
     """Broken copies of good files, some bytes of each changed, cut off or doubled."""
     rng = np.random.default_rng(0)
@@ -224,7 +227,8 @@ def test_a_pickle_in_place_of_a_tensor_is_not_executed(tmp_path: Path) -> None:
 
     path = tmp_path / "a.pt"
     path.write_bytes(pickle.dumps(Hostile()))
-    refused(READERS["tensor"], path)
+    for reader in ("tensor", "weights"):
+        refused(READERS[reader], path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.pt"]
 
 
@@ -233,6 +237,39 @@ def test_an_archive_that_explodes_is_refused_unopened(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data/0", bytes(10**8))
     assert "unpacks to more than" in refused(READERS["tensor"], path)
+
+
+# weights
+
+
+def test_weights_are_read_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    for legacy in (False, True):
+        torch.save(OrderedDict(WEIGHTS), path, _use_new_zipfile_serialization=not legacy)
+        read = READERS["weights"](path)
+        assert isinstance(read, dict)
+        assert all(torch.equal(read[name], x) for name, x in WEIGHTS.items())
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (torch.zeros(SHAPE), "holds a Tensor, not the weights a, b"),
+        ({"a": WEIGHTS["a"]}, "holds ['a'], not the weights a, b"),
+        ({"\x1b[31m": 1}, r"holds ['\x1b[31m'], not"),
+        (WEIGHTS | {"b": 1}, ": b is a int, not a tensor"),
+        (WEIGHTS | {"b": torch.rand(3)}, ": b holds [3], not [2]"),
+        (WEIGHTS | {"b": torch.rand(2).half()}, ": b is torch.float16; allowed: float32"),
+        (WEIGHTS | {"b": torch.tensor([1, torch.inf])}, ": b has values that are not finite"),
+        (WEIGHTS | {"b": torch.zeros(2, device="meta")}, ": b holds a torch.strided tensor on meta"),
+        (WEIGHTS | {"c": torch.zeros(10**6)}, "has 4,00"),
+        (print, "is no readable file of weights"),
+    ],
+)
+def test_odd_weights_are_refused(value: object, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    torch.save(value, path)
+    assert sentence in refused(READERS["weights"], path)
 
 
 def test_sentences_of_our_own_pass_and_others_are_cut_to_one_printable_line(tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
 """Classifiers that are trained in a moment."""
 
+import dataclasses
+
 import pytest
 import torch
 
+from bench.evaluation import classifier_training
 from bench.evaluation import classifiers as module
 from tests.toy import image_data
 
 
 @pytest.fixture
 def few_steps(monkeypatch):
-    monkeypatch.setattr(module, "EPOCHS", 10)
-    monkeypatch.setattr(module, "BATCH", 32)
+    monkeypatch.setattr(module, "ROBUST", dataclasses.replace(module.ROBUST, epochs=10))
+    monkeypatch.setattr(module, "PUBLISHED", dataclasses.replace(module.PUBLISHED, epochs=30))
+    monkeypatch.setattr(classifier_training, "BATCH", 32)
 
 
 @pytest.fixture
@@ -25,4 +29,4 @@ def equal(one, two):
 
 
 def forbid_training(monkeypatch):
-    monkeypatch.setattr(module, "train_classifier", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(classifier_training, "train_classifier", lambda *_: pytest.fail("trained again"))

@@ -10,6 +10,7 @@ import pytest
 
 import bench
 from bench.errors import BenchError, DataMissing
+from bench.evaluation import classifier_training
 from bench.evaluation import classifiers as module
 from bench.evaluation.classifiers import classifiers
 from methods.modality import ImageModality
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("few_steps")
 
 @pytest.fixture
 def folder(tmp_path):
-    return tmp_path / "cache" / "toy" / f"classifiers-{'0' * 16}-v{module.VERSION}"
+    return tmp_path / "cache" / "toy" / f"classifiers-{'0' * 16}-v6"
 
 
 def test_the_second_time_they_come_from_the_cache(data, monkeypatch):
@@ -76,7 +77,7 @@ def test_a_failed_training_leaves_no_cache(data, folder, monkeypatch):
         raise RuntimeError("oops")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "accuracy", fail)
+        patch.setattr(classifier_training, "accuracy", fail)
         with pytest.raises(RuntimeError, match="oops"):
             classifiers(data)
     assert [path.suffix for path in folder.parent.iterdir()] == [".lock"]
@@ -95,11 +96,12 @@ def test_a_full_disk_under_the_cache_is_told_and_leaves_no_cache(data, folder, m
 def test_two_processes_at_once_train_once(folder, tmp_path):
     script = f"""
 import sys
+from bench.evaluation import classifier_training as training
 from bench.evaluation import classifiers as module
 from tests.toy import image_data
-module.EPOCHS, module.BATCH = 4, 32
-train, log = module.train_classifier, open({str(tmp_path / "trained")!r}, "a")
-module.train_classifier = lambda *arguments: (print(arguments[2].name, file=log, flush=True), train(*arguments))[1]
+training.BATCH = 32
+train, log = training.train_classifier, open({str(tmp_path / "trained")!r}, "a")
+training.train_classifier = lambda *arguments: (print(arguments[2].name, file=log, flush=True), train(*arguments))[1]
 data = image_data(m=2)
 print("ready", flush=True)
 sys.stdin.readline()

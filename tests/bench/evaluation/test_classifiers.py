@@ -4,9 +4,10 @@ from threading import Event
 import pytest
 import torch
 
-from bench.evaluation import classifiers as module
+from bench.evaluation import classifier_training as module
 from bench.evaluation.classifier_networks import make_classifier
-from bench.evaluation.classifiers import Classifiers, accuracy, classifiers, training_loss
+from bench.evaluation.classifier_training import accuracy, training_loss
+from bench.evaluation.classifiers import PUBLISHED, ROBUST, Classifiers, classifiers
 from tests.bench.evaluation.conftest import equal, forbid_training
 from tests.toy import hetero_data
 
@@ -30,11 +31,12 @@ def test_they_learn_and_their_accuracy_is_recorded(data):
         assert found.accuracy_by_attribute[name] == {"digit": share}
 
 
-def test_they_come_out_the_same_on_any_number_of_cores(data, monkeypatch):
+@pytest.mark.parametrize("recipe", [ROBUST, PUBLISHED], ids=lambda recipe: recipe.name)
+def test_they_come_out_the_same_on_any_number_of_cores(data, monkeypatch, recipe):
     trained = []
     for number in (1, 2):
         monkeypatch.setattr(module, "cores", lambda number=number: number)
-        trained.append(module.train_all(data, lambda text: None))
+        trained.append(Classifiers(*module.train_all(data, recipe)))
     assert equal(*trained)
     assert trained[0].accuracy == trained[1].accuracy
 
@@ -42,7 +44,7 @@ def test_they_come_out_the_same_on_any_number_of_cores(data, monkeypatch):
 def test_they_take_turns(data, monkeypatch):
     turns = []
 
-    def train(network, data, modality, seed):
+    def train(network, data, modality, seed, recipe):
         for _ in range(2 + seed):
             turns.append(modality.name)
             yield
@@ -50,14 +52,14 @@ def test_they_take_turns(data, monkeypatch):
 
     monkeypatch.setattr(module, "cores", lambda: 1)
     monkeypatch.setattr(module, "train_classifier", train)
-    assert module.train_all(data, lambda text: None).accuracy == {"m0": 0.0, "m1": 1.0}
+    assert module.train_all(data, ROBUST)[1] == {"m0": {"digit": 0.0}, "m1": {"digit": 1.0}}
     assert turns == ["m0", "m1", "m0", "m1", "m1"]
 
 
 def test_one_that_fails_ends_the_others_and_gives_the_threads_back(data, monkeypatch):
     before, failed = torch.get_num_threads(), Event()
 
-    def train(network, data, modality, seed):
+    def train(network, data, modality, seed, recipe):
         if modality.name == "m0":
             failed.set()
             raise RuntimeError("oops")
@@ -68,7 +70,7 @@ def test_one_that_fails_ends_the_others_and_gives_the_threads_back(data, monkeyp
     monkeypatch.setattr(module, "cores", lambda: 2)
     monkeypatch.setattr(module, "train_classifier", train)
     with pytest.raises(RuntimeError, match="oops"):
-        module.train_all(data, lambda text: None)
+        module.train_all(data, ROBUST)
     assert torch.get_num_threads() == before
 
 
@@ -107,7 +109,7 @@ def test_training_repeats_and_leaves_the_global_generator_alone(data):
     state = torch.get_rng_state()
     one, same, other = (make_classifier(data.modalities[0], data.attributes, seed) for seed in (0, 0, 1))
     for network, seed in ((one, 0), (same, 0), (other, 1)):
-        list(module.train_classifier(network, data, data.modalities[0], seed))
+        list(module.train_classifier(network, data, data.modalities[0], seed, ROBUST))
     assert torch.equal(torch.get_rng_state(), state)
     assert equal(Classifiers({"m0": one}, {}), Classifiers({"m0": same}, {}))
     assert not equal(Classifiers({"m0": one}, {}), Classifiers({"m0": other}, {}))

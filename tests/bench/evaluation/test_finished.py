@@ -215,6 +215,7 @@ def test_data_without_labels_get_priors_that_say_so(tmp_path):
     evaluate_run(run, evaluation(), Task([], ["mixture"]), data, classifiers, lambda text: None)
     written = read_json(run.prior_file("mixture", evaluation()))
     assert list(written["measures"]) == ["aggregate_log_likelihood"]  # the only one that no classifier is asked for
+    assert written["absent"].pop("published-joint") == "the data have no published protocol"
     assert set(written["absent"].values()) == {"the data have no labels"}
 
 

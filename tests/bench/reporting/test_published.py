@@ -7,13 +7,14 @@ import pytest
 import bench
 from bench.reporting.leaderboard import leaderboard
 from bench.reporting.markdown import markdown
-from bench.reporting.published import first_rows, obstacles, published, verdict
+from bench.reporting.published import UNMEASURED, first_rows, obstacles, published, verdict
 from bench.reporting.rows import read_runs
 from methods import METHODS
-from tests.bench.rundirs import config_of, write_real_run, write_run
+from tests.bench.rundirs import config_of, write_published, write_real_run, write_run
 
 VERDICTS = ["joint_difference", "joint_verdict", "cross_difference", "cross_verdict"]
 PRINTED = {"data": "official rebuilt", "preset": "paper"}
+BY = "by published classifiers (trained here)"
 
 
 def table_of(out):
@@ -21,20 +22,20 @@ def table_of(out):
 
 
 def row_of(**other):
-    protocol = "joint prior n=10000, cross pairs n=10000"
     return {
         "source": "rebuilt",
         "preset": "paper",
-        "protocol": protocol,
+        "published_protocol": f"joint prior {BY} n=10000, cross pairs {BY} n=10000",
         "prior": "own",
         "config": config_of(),
         **other,
     }
 
 
-def write_paper_run(out, *settings, method="mmvae", **values):
-    """A run of the paper preset on rebuilt data, but for `settings`."""
-    return write_real_run(out, config_of(method, *settings), **values)
+def write_paper_run(out, *settings, method="mmvae", joint=0.5, cross=0.6, origin="trained here", **values):
+    """A run of the paper preset on rebuilt data, but for `settings`. Our own classifiers say 0.99 of everything."""
+    run = write_real_run(out, config_of(method, *settings), joint=0.99, cross=0.99, **values)
+    write_published(run, joint, cross, origin)
 
 
 def test_values_are_joined_by_dataset_and_method(tmp_path):
@@ -74,6 +75,37 @@ def test_one_model_gets_no_verdict(tmp_path):
     assert row[["joint_verdict", "cross_verdict"]].tolist() == ["one model: no verdict"] * 2
 
 
+def test_a_run_that_lacks_the_published_measures_says_which_command_adds_them(tmp_path):
+    for seed in (0, 1):
+        write_real_run(tmp_path, config_of(), seed=seed, joint=0.232, cross=0.844)  # as printed, by our classifiers
+    row = table_of(tmp_path).iloc[0]
+    assert [row["joint_verdict"], row["cross_verdict"]] == [f"not comparable: {UNMEASURED}"] * 2
+    assert "`bench evaluate OUT --evaluators published-joint,published-cross`" in UNMEASURED
+    assert row[["joint_coherence_published", "joint_difference", "published_classifier_accuracy"]].isna().all()
+
+
+def test_both_protocols_stand_beside_each_other_and_are_not_averaged(tmp_path):
+    for seed in (0, 1):
+        write_paper_run(tmp_path, seed=seed, joint=0.2, cross=0.8)
+    row = table_of(tmp_path).iloc[0]
+    assert row[["joint_coherence", "cross_coherence"]].tolist() == pytest.approx([0.99, 0.99])
+    assert row[["joint_coherence_published", "cross_coherence_published"]].tolist() == pytest.approx([0.2, 0.8])
+    assert row["published_classifier_accuracy"] == pytest.approx(0.96)
+    runs, failed = read_runs(tmp_path)
+    text = markdown(leaderboard(runs, failed), runs, failed)
+    assert "of the published classifiers 0.9600" in text
+    assert "| joint by the published classifiers | cross by the published classifiers |" in text
+
+
+def test_of_seeds_whose_published_classifiers_differ_there_is_no_mean(tmp_path):
+    write_paper_run(tmp_path, seed=0)
+    write_paper_run(tmp_path, seed=1, origin="the archive's weights")
+    row = table_of(tmp_path).iloc[0]
+    assert row["seeds"] == 2
+    assert row[["joint_coherence_published", "cross_coherence_published"]].isna().all()
+    assert row["joint_verdict"].startswith("not comparable: protocol joint prior by published classifiers (")
+
+
 def test_the_verdict_uses_the_interval_over_seeds(tmp_path):
     for seed, joint in enumerate((0.1, 0.2, 0.15)):  # 0.15 ± 0.124: its one-model interval would end at 0.18
         write_paper_run(tmp_path, seed=seed, joint=joint)
@@ -106,9 +138,17 @@ def test_without_a_printed_value_there_is_no_verdict(tmp_path):
         ({"source": "official"}, []),
         ({"source": "bundled"}, ["bundled data"]),
         ({"preset": "quick"}, ["preset quick"]),
-        ({"protocol": "joint prior n=10, cross subsets n=10"}, ["protocol joint prior n=10, cross subsets n=10"]),
-        ({"protocol": "joint base n=10, cross pairs n=10"}, ["protocol joint base n=10, cross pairs n=10"]),
-        ({"protocol": "joint prior n=1, cross pairs n=1 each"}, ["protocol joint prior n=1, cross pairs n=1 each"]),
+        *[
+            ({"published_protocol": protocol}, [f"protocol {protocol}"])
+            for protocol in (
+                f"joint base {BY} n=10, cross pairs {BY} n=10",
+                f"joint prior {BY} n=1, cross pairs {BY} n=1 each",
+                "joint prior n=10, cross pairs n=10",
+            )
+        ],
+        ({"published_protocol": "joint absent, cross absent"}, [UNMEASURED]),
+        ({"published_protocol": f"joint prior {BY} n=10, cross absent"}, [UNMEASURED]),
+        ({"published_protocol": "joint absent, cross absent", "preset": "quick"}, ["preset quick"]),
         ({"prior": "own"}, []),
         ({"prior": "mixture"}, ["mixture prior"]),
         ({"source": "bundled", "preset": "smoke"}, ["bundled data", "preset smoke"]),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from bench.datasets.base import PublishedProtocol
 from bench.datasets.polymnist import POLYMNIST, official, recipe
 from bench.errors import DataMissing
 from tests.bench.datasets.conftest import SIZES, write_tensors
@@ -82,6 +83,25 @@ def test_official_tensors(as_float: bool, place: str, data_root: Path) -> None:
         assert torch.equal(part.labels["digit"], written[split]["labels"])
         for name in recipe.MODALITY_NAMES:
             assert torch.equal(part.items[name], written[split][name])
+
+
+@pytest.mark.parametrize("folder", official.CLASSIFIERS)
+@pytest.mark.parametrize("place", [".", "PolyMNIST", "MMNIST"])
+def test_classifiers_of_the_archive_are_found(place: str, folder: str, data_root: Path) -> None:
+    write_tensors(data_root / "MMNIST", as_float=False)
+    assert POLYMNIST.load("official", data_root).published == PublishedProtocol()
+    clfs = data_root / place / folder
+    clfs.mkdir(parents=True)
+    (clfs / "pretrained_img_to_digit_clf_m2").touch()
+    files = {name: clfs / f"pretrained_img_to_digit_clf_{name}" for name in recipe.MODALITY_NAMES}
+    assert POLYMNIST.load("official", data_root).published == PublishedProtocol(files)  # one is there: all should be
+    assert POLYMNIST.load("bundled", data_root).published == PublishedProtocol()
+
+
+def test_a_link_to_nowhere_is_no_reason_to_train_others(data_root: Path) -> None:
+    (data_root / "clf").mkdir()
+    (data_root / "clf" / "pretrained_img_to_digit_clf_m0").symlink_to("nowhere")
+    assert official.classifier_files(data_root)
 
 
 @pytest.mark.parametrize(
