@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from methods.mmvae import MMVAE, MMVAEConfig
 from methods.mmvaeplus import MMVAEPlus, MMVAEPlusConfig
 from methods.priors.base import PriorConfig
-from methods.priors.energy import EnergyPriorConfig
+from methods.priors.energy_settings import EnergyPriorConfig
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from bench.config.schema import EvaluationConfig, as_plain
@@ -35,6 +34,7 @@ from bench.runs.run import Run
 from bench.runs.store import write_json
 from bench.runs.whole import holds_measures, holds_prior
 from bench.training.building import build_method
+from bench.training.latents import aggregate_posterior
 from bench.training.state import load_model
 from evaluators import prior_evaluators
 from evaluators.context import Context
@@ -77,7 +77,7 @@ class Finished:
     def latents(self) -> Tensor:
         """One z ~ q(z | X) per training tuple X [N, D], which all priors are fitted to."""
         return aggregate_posterior(
-            self.method.eval(), self.data, Streams(3_000_000 + self.run.seed, self.data.train.device)
+            self.method.eval(), self.data.train, Streams(3_000_000 + self.run.seed, self.data.train.device)
         )
 
 
@@ -167,11 +167,3 @@ def trained(run: Run, data: Dataset) -> Method:
     method = build_method(run.config, data, data.train.device, run.seed)
     load_model(run.checkpoint_file, method, run.owner)
     return method
-
-
-@torch.no_grad()
-def aggregate_posterior(method: Method, data: Dataset, streams: Streams, batch_size: int = 1000) -> Tensor:
-    """One z ~ q(z | X) per training tuple, all modalities given: [N, D]."""
-    names = list(method.modalities)
-    rows = torch.arange(len(data.train), device=data.train.device).split(batch_size)
-    return torch.cat([method.infer(data.train.batch(part), names, streams).z for part in rows])

@@ -17,6 +17,7 @@ from bench.config.schema import TrainerConfig
 from bench.datasets.base import Split
 from bench.datasets.held_out import Subset
 from bench.training.graphs import GraphedStep
+from bench.training.latents import refine
 from bench.training.optimiser import clip, make_optimiser, set_capturable, set_learning_rates
 from bench.training.state import Progress, State, load_checkpoint, save_checkpoint
 from methods.base import Batch, Method, Streams, Terms
@@ -57,8 +58,7 @@ def train(
         owner: whose checkpoint it is; another's is refused.
         validate: measures the method after epochs and changes nothing. Its time is not the training's.
 
-    Raises Diverged for a loss that is not finite (the checkpoint stays at the last good state), Interrupted where
-    `stop` returned something true (the state is saved), and BenchError for a checkpoint that cannot be used.
+    Raises Diverged (the last good state stays saved), Interrupted (this one is), BenchError (a checkpoint that is bad).
     """
     streams, optimiser = Streams(seed, split.device), make_optimiser(method, config)
     state = load_checkpoint(checkpoint, method, optimiser, streams, owner) or State(owner=owner)
@@ -71,9 +71,10 @@ def train(
         set_learning_rates(optimiser, config, share, epoch)
         state.add(step(rows, share))
         state.graphed += step.graphed.captured
+        refined = refine(method, split, seed) if state.step == pace.total else {}
         state.seconds = pace.seconds()
         if state.step % pace.steps == 0:
-            pace.finish_epoch(state, epoch + 1, validate)
+            pace.finish_epoch(state, epoch + 1, refined, validate)
             on_epoch(state)
         if state.step % REPORT_STEPS == 0 or state.step == pace.total:
             report(pace.progress(state))
@@ -120,10 +121,11 @@ class Pace:
         """Of all sessions of the run together."""
         return self.before + time.perf_counter() - self.started
 
-    def finish_epoch(self, state: State, epoch: int, validate: Validate | None) -> None:
-        """The epoch's row of the history, with what `validate` measures. Raises Diverged."""
+    def finish_epoch(self, state: State, epoch: int, refined: Mapping[str, float], validate: Validate | None) -> None:
+        """The epoch's row of the history, with what a refined prior and `validate` say. Raises Diverged."""
         check_finite(state.sums, epoch)
         state.finish_epoch(epoch)
+        state.history[-1] |= refined
         if validate and self.config.validates(epoch):
             started = time.perf_counter()
             state.history[-1] |= validate(state.step / self.total)

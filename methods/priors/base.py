@@ -50,6 +50,7 @@ class Prior(nn.Module, ABC):
     record: dict[str, Any]  # of a fitted prior: what came of the fit, as plain values
     settled: float = 0.0  # share of the training from which on it is the same function of z and its parameters
     chain_steps: int = 0  # Langevin steps of `sample`; 0 where it has no chains
+    refinement: int = 0  # updates that it learns alone after the training (`refine`)
     closed_form: bool = False  # whether `kl` to a Normal needs no sample
 
     @classmethod
@@ -98,6 +99,13 @@ class Prior(nn.Module, ABC):
     def loss(self, z: Tensor, streams: Streams, progress: float) -> tuple[Tensor, Terms]:
         """What the prior's own parameters minimise, given constant posterior samples z [N, D], and terms to log."""
         return z.new_zeros(()), {}
+
+    def refine(self, z: Tensor, streams: Streams) -> dict[str, float]:
+        """Learns alone from constant samples z [N, D] of the trained model's aggregate posterior, in place.
+
+        Returns terms that replace those of the last epoch. Raises NotImplementedError where `refinement` is 0.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not learn alone")
 
     def chains(self, n: int, steps: Sequence[int], streams: Streams) -> Iterator[Tensor]:
         """Langevin chains from p0, as they stand after each number of `steps` in ascending order: each [n, D].

@@ -5,104 +5,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from methods.base import Streams, Terms, ramp, require
+from methods.base import Streams, Terms, ramp
 from methods.networks.latent import energy_network, frozen, input_gradient
 from methods.objectives import effective_sample_size
 from methods.priors.base import FitConfig, PriorConfig
+from methods.priors.energy_settings import EnergyFitConfig, EnergyPriorConfig
 from methods.priors.factorised import FactorisedPrior
-from methods.priors.langevin import langevin
+from methods.priors.langevin import PersistentChains, langevin
 
 CHUNK = 2**15  # samples of p0 whose energies are computed at once, of the many that log Z takes
-
-
-@dataclass(frozen=True)
-class EnergyPriorConfig(PriorConfig):
-    """p_α(z) ∝ exp(−f_α(z)) p0(z); the poster prints p0 = N(0, I)."""
-
-    name: Literal["energy"] = "energy"
-    base: Literal["laplace", "normal"] = "normal"  # p0
-    scale: float = 1.0  # of p0
-    width: int = 200
-    activation: Literal["leaky_relu", "gelu", "silu"] = "leaky_relu"
-    steps: int = 60
-    step_size: float = 0.4
-    lr: float = 1e-4
-    betas: tuple[float, float] = (0.5, 0.999)
-    lr_decay: float = 0.998  # per epoch
-    clip: float = 100.0  # on the norm of the energy's gradient
-    penalty: float = 0.0  # weight of E f(z⁺)² + E f(z⁻)², which keeps energies near 0
-    start: float = 0.0  # share of the training after which the energy is learned
-    warmup: float = 0.0  # share of the training over which f's weight in the ELBO grows to 1
-    chains: int = 128
-
-    def __post_init__(self) -> None:
-        check_energy(self)
-
-    @property
-    def normal_base(self) -> float | None:
-        return self.scale if self.base == "normal" else None
-
-
-@dataclass(frozen=True)
-class EnergyFitConfig(FitConfig):
-    """The same, learned on frozen posteriors in standardised coordinates ("two-stage"), with Adam under a cosine."""
-
-    base: Literal["laplace", "normal"] = "normal"
-    scale: float = 1.0
-    width: int = 200
-    activation: Literal["leaky_relu", "gelu", "silu"] = "leaky_relu"
-    steps: int = 40
-    step_size: float = 0.4
-    lr: float = 1e-3
-    betas: tuple[float, float] = (0.5, 0.999)
-    clip: float = 100.0
-    penalty: float = 0.05
-    chains: int = 128
-    iterations: int = 1500
-    batch_size: int = 128
-
-    # Parts of the training that a fit does not have: the energy is there from the first step on.
-    start: ClassVar[float] = 0.0
-    warmup: ClassVar[float] = 0.0
-    lr_decay: ClassVar[float] = 1.0
-
-    def __post_init__(self) -> None:
-        check_energy(self)
-        require(
-            iterations=(self.iterations, self.iterations >= 1, "≥ 1"),
-            batch_size=(self.batch_size, self.batch_size >= 2, "≥ 2"),
-        )
-
-
-def check_energy(c: EnergyPriorConfig | EnergyFitConfig) -> None:
-    """Raises ValueError for a setting out of range."""
-    require(
-        scale=(c.scale, c.scale > 0, "> 0"),
-        width=(c.width, c.width >= 1, "≥ 1"),
-        steps=(c.steps, c.steps >= 0, "≥ 0"),
-        step_size=(c.step_size, c.step_size > 0, "> 0"),
-        lr=(c.lr, c.lr >= 0, "≥ 0"),
-        betas=(c.betas, all(0 <= beta < 1 for beta in c.betas), "two numbers in [0, 1)"),
-        lr_decay=(c.lr_decay, 0 < c.lr_decay <= 1, "in (0, 1]"),
-        clip=(c.clip, c.clip > 0, "> 0"),
-        penalty=(c.penalty, c.penalty >= 0, "≥ 0"),
-        start=(c.start, 0 <= c.start <= 1, "in [0, 1]"),
-        warmup=(c.warmup, 0 <= c.warmup <= 1, "in [0, 1]"),
-        chains=(c.chains, c.chains >= 1, "≥ 1"),
-    )
+MOMENTS = 0.01  # weight of the newest batch in the running moments of the posterior
+AVERAGE = 0.005  # weight of the newest parameters in their average, of an energy that learns alone
 
 
 class EnergyPrior(FactorisedPrior):
-    """p_α(z) = exp(−f_α(z)) p0(z) / Z(α), learned by maximum likelihood with short-run Langevin negatives.
+    """p_α(z) = exp(−f_α(u)) p0(u) |∂u/∂z| / Z(α), learned by maximum likelihood with Langevin negatives.
 
-    Yuan et al., "Learning Multimodal Latent Generative Models with Energy-Based Prior"; network and chains follow
-    Pang et al. 2020, "Learning Latent Space Energy-Based Prior Model".
+    u is z itself, or with `standardise` (z − mean) / std under running moments of the posterior, so that steps and
+    wells have one size whatever scale the encoders choose. Chains start at p0 (short-run, as on the poster), or persist
+    from update to update (Tieleman 2008; Du and Mordatch 2019): then they reach what the energy has dug since.
     """
 
     Config: ClassVar[type[PriorConfig] | None] = EnergyPriorConfig
@@ -112,26 +38,46 @@ class EnergyPrior(FactorisedPrior):
         super().__init__(config.base, config.scale, dim)
         self.config = config
         self.network = energy_network(dim, config.width, config.activation)
-        self.chain_steps = config.steps
+        self.chain_steps, self.refinement = config.steps, config.refinement
         self.settled = config.start + config.warmup
+        if config.standardise:
+            self.mean: Tensor
+            self.std: Tensor
+            self.batches: Tensor
+            self.register_buffer("mean", torch.zeros(dim))
+            self.register_buffer("std", torch.ones(dim))
+            self.register_buffer("batches", torch.zeros(()))
+        self.persistent = PersistentChains(config.buffer, dim, config.fresh) if config.buffer else None
+
+    def inwards(self, z: Tensor) -> Tensor:
+        """z -> u, each [..., D]."""
+        # Copies: the moments move before the gradients are computed.
+        return (z - self.mean.clone()) / self.std.clone() if self.config.standardise else z
+
+    def outwards(self, u: Tensor) -> Tensor:
+        """u -> z, each [..., D]."""
+        return self.mean + self.std * u if self.config.standardise else u
 
     def energy(self, z: Tensor) -> Tensor:
-        """f_α(z), [..., D] -> [...]: low where z is likely."""
-        energy: Tensor = self.network(z)
+        """f_α(u), z [..., D] -> [...]: low where z is likely."""
+        energy: Tensor = self.network(self.inwards(z))
         return energy.squeeze(-1)
 
     def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
-        """log p0(z) − f_α(z), i.e. log p_α(z) + log Z(α). Its gradient reaches z and never α."""
+        """log p0(u) + log |∂u/∂z| − f_α(u), i.e. log p_α(z) + log Z(α). Its gradient reaches z and never α."""
         weight = ramp(progress, self.config.start, self.config.warmup)
+        log_p0 = super().log_prob(self.inwards(z))
+        if self.config.standardise:
+            log_p0 = log_p0 - self.std.log().sum()
         if weight == 0.0:
-            return super().log_prob(z)
+            return log_p0
         with frozen(self.network):
-            return super().log_prob(z) - weight * self.energy(z)
+            return log_p0 - weight * self.energy(z)
 
-    def score(self, z: Tensor) -> Tensor:
-        """∂/∂z log p_α(z) at the end of the training, [N, D] -> [N, D]: a constant."""
+    def score(self, u: Tensor) -> Tensor:
+        """∂/∂u log p_α at the end of the training, [N, D] -> [N, D]: a constant."""
         weight = ramp(1.0, self.config.start, self.config.warmup)
-        return self.base().score(z) - weight * input_gradient(self.network, z)
+        return self.base().score(u) - weight * input_gradient(self.network, u)
 
     def sample(self, n: int, streams: Streams) -> Tensor:
         """z⁻ ~ p_α: fresh chains from p0. The p0 draw and the chains share one stream, kept apart from all else."""
@@ -139,19 +85,23 @@ class EnergyPrior(FactorisedPrior):
         return z
 
     def sample_base(self, n: int, streams: Streams) -> Tensor:
-        return FactorisedPrior.sample(self, n, streams)
+        return self.outwards(FactorisedPrior.sample(self, n, streams))
 
     def chains(self, n: int, steps: Sequence[int], streams: Streams) -> Iterator[Tensor]:
         """As they stand after 0 steps, chains are samples of p0."""
-        z, done = self.base().rsample(streams.langevin, (n,)), 0
+        u, done = self.start(n, streams), 0
         for step in steps:
-            z = langevin(self.score, z, step - done, self.config.step_size, streams.langevin)
+            u = langevin(self.score, u, step - done, self.config.step_size, streams.langevin)
             done = step
-            yield z
+            yield self.outwards(u)
+
+    def start(self, n: int, streams: Streams) -> Tensor:
+        """u ~ p0, where chains start: [n, D]."""
+        return self.base().rsample(streams.langevin, (n,))
 
     @torch.no_grad()
     def log_partition(self, n: int, streams: Streams) -> tuple[float, float]:
-        """log Z(α) = log E_{p0} exp(−f_α(z)), by the mean over n samples of p0, and the effective size of that sample.
+        """log Z(α) = log E_{p0} exp(−f_α), by the mean over n samples of p0, and the effective size of that sample.
 
         The estimate is too low on average, the more so the smaller the effective sample size is; and a sample that
         misses a deep mode of the energy shows neither in one nor in the other.
@@ -165,16 +115,33 @@ class EnergyPrior(FactorisedPrior):
         """E_q f_α(z⁺) − E_{p_α} f_α(z⁻), to be minimised; both phases are constants.
 
         ∂/∂α log p_α(z) = −∂f_α(z)/∂α + E_{p_α} ∂f_α/∂α, so this is minus the log-likelihood's gradient. (The poster
-        prints the same expression for L, which it maximises: a slip in the sign.)
+        prints the same expression for L, which it maximises: a slip in the sign.) In training it also moves the
+        moments of u, and the persistent chains.
         """
+        z = z.detach()
+        if self.training and self.config.standardise:
+            self.follow(z)
         if progress < self.config.start:
             return z.new_zeros(()), {}
-        positive = z.detach()
-        start, negative = self.chains(self.config.chains, [0, self.config.steps], streams)
-        f_pos, f_neg = self.energy(positive), self.energy(negative)
+        return self.contrast(self.inwards(z), streams)
+
+    def contrast(self, positive: Tensor, streams: Streams) -> tuple[Tensor, Terms]:
+        """`loss` of constant u⁺ [N, D] against new negatives u⁻ [chains, D]."""
+        c = self.config
+        if c.noise:
+            eps = torch.randn(positive.shape, generator=streams.langevin, device=positive.device)
+            positive = positive + c.noise * eps
+        start = self.start(c.chains, streams)
+        if self.persistent is not None and self.training:
+            start = self.persistent.take(start, streams.langevin)
+            negative = langevin(self.score, start, c.moves, c.step_size, streams.langevin)
+            self.persistent.put(negative)
+        else:
+            negative = langevin(self.score, start, c.steps, c.step_size, streams.langevin)
+        f_pos, f_neg = self.network(positive).squeeze(-1), self.network(negative).squeeze(-1)
         loss = f_pos.mean() - f_neg.mean()
-        if self.config.penalty:
-            loss = loss + self.config.penalty * (f_pos.square().mean() + f_neg.square().mean())
+        if c.penalty:
+            loss = loss + c.penalty * (f_pos.square().mean() + f_neg.square().mean())
         terms = {
             "energy_posterior": f_pos.mean(),
             "energy_prior": f_neg.mean(),
@@ -186,6 +153,15 @@ class EnergyPrior(FactorisedPrior):
             "chain_displacement": (negative - start).norm(dim=-1).mean(),
         }
         return loss, {name: term.detach() for name, term in terms.items()}
+
+    @torch.no_grad()
+    def follow(self, z: Tensor) -> None:
+        """Moves mean and std towards those of posterior samples z [N, D]."""
+        self.batches += 1
+        rate = (1 / self.batches).clamp_min(MOMENTS)
+        self.mean.lerp_(z.mean(0), rate)
+        variance = torch.lerp(self.std.square(), (z - self.mean).square().mean(0), rate)
+        self.std.copy_(variance.sqrt().clamp_min(1e-6))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         c = self.config
@@ -204,16 +180,37 @@ class EnergyPrior(FactorisedPrior):
     def fit(cls, u: Tensor, config: EnergyFitConfig, streams: Streams) -> EnergyPrior:
         """The energy learned on frozen posteriors ("step B" alone), with p0 = N(0, I) of u."""
         prior = cls(config, u.shape[1]).to(u.device)
-        (group,) = prior.parameter_groups()
-        optimiser = torch.optim.Adam(group["params"], lr=group["lr"], betas=group["betas"])
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.iterations)
-        for _ in range(config.iterations):
-            rows = torch.randint(len(u), (config.batch_size,), generator=streams.noise, device=u.device)
-            loss, terms = prior.loss(u[rows], streams, 1.0)
+        prior.record = prior.learn(u, config.iterations, config.batch_size, streams)
+        return prior
+
+    def refine(self, z: Tensor, streams: Streams) -> dict[str, float]:
+        """The energy learns alone on z [N, D] of the trained model's aggregate posterior. What it says of its end."""
+        if self.config.standardise:
+            self.mean.copy_(z.mean(0))
+            self.std.copy_(z.std(0).clamp_min(1e-6))
+        return self.learn(self.inwards(z), self.refinement, self.config.chains, streams)
+
+    def learn(self, u: Tensor, updates: int, batch_size: int, streams: Streams) -> dict[str, float]:
+        """Adam under a cosine on random rows of constant u [N, D]; the parameters become their running average."""
+        (group,) = self.parameter_groups()
+        parameters = group["params"]
+        optimiser = torch.optim.Adam(parameters, lr=group["lr"], betas=group["betas"], fused=True)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
+        averages = [p.detach().clone() for p in parameters]
+        gap = torch.zeros((), device=u.device)
+        for step in range(updates):
+            rows = torch.randint(len(u), (batch_size,), generator=streams.noise, device=u.device)
+            loss, terms = self.contrast(u[rows], streams)
             optimiser.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(group["params"], group["clip"])
+            torch.nn.utils.clip_grad_norm_(parameters, group["clip"])
             optimiser.step()
             schedule.step()
-        prior.record = {"energy_gap": terms["energy_gap"].item()}
-        return prior
+            # More in the first updates, or the initial parameters would count for long.
+            rate = max(AVERAGE, 9 / (10 + step))
+            torch._foreach_lerp_(averages, [p.detach() for p in parameters], rate)
+            gap = torch.lerp(gap, terms["energy_gap"], max(0.01, 1 / (1 + step)))
+        with torch.no_grad():
+            for p, average in zip(parameters, averages, strict=True):
+                p.copy_(average)
+        return {"energy_gap": gap.item()}
