@@ -43,7 +43,7 @@ def test_numbers_are_those_of_the_published_settings():
         **dict.fromkeys(("mvtcae", "moe-elbo"), 1e-3),
     }
     energy = one("ebm-base", preset="quick").model.prior
-    assert (energy.base, energy.scale, energy.steps, energy.betas) == ("normal", 1.4142, 30, (0.5, 0.999))
+    assert (energy.base, energy.scale, energy.steps, energy.betas) == ("normal", 1.0, 100, (0.5, 0.999))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tests.conftest import make_method
 from tests.toy import image_data, image_modalities
 
 METHODS = ["mmvae", "ebm-generalized"]
-PRIOR = {"start": 0.4, "warmup": 0.2}
+PRIOR = {"start": 0.4, "warmup": 0.2, "standardise": True, "buffer": 16, "moves": 2, "refinement": 3}
 TRAINER = TrainerConfig(epochs=3, batch_size=16, lr=4e-3, amsgrad=False, schedule="cosine", warmup=0.1)  # 18 steps
 
 
@@ -163,7 +163,7 @@ def test_every_method_sees_the_same_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(Split, "batch", lambda self, rows: (seen.append(rows.tolist()), batch(self, rows))[1])
     for name in METHODS:
         run(make(name), tmp_path / name)
-    assert seen[:18] == seen[18:]
+    assert seen[:18] == seen[18:36]  # after these a prior may learn alone
     assert sorted(itertools.chain(*seen[:6])) == list(range(96))
 
 
