@@ -26,7 +26,7 @@ class PriorConfig:
 
     @property
     def normal_base(self) -> float | None:
-        """σ of the base p0 = N(0, σ² I); None where p0 is something else."""
+        """σ of N(0, σ² I), which is p0 or stands for it among a posterior's experts; None where p0 is not Normal."""
         return None
 
     @property

@@ -41,7 +41,8 @@ class EnergyPriorConfig(PriorConfig):
 
     @property
     def normal_base(self) -> float | None:
-        return self.scale if self.base == "normal" and not self.standardise else None
+        # A p0 that moves with the posterior cannot be one of its experts: that stays the fixed one.
+        return self.scale if self.base == "normal" else None
 
 
 @dataclass(frozen=True)

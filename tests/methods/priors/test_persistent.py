@@ -64,9 +64,9 @@ def test_gradients_are_computed_after_the_moments_have_moved():
     torch.testing.assert_close(z.grad, expected)
 
 
-def test_a_base_that_moves_is_no_fixed_normal():
-    assert FOLLOWING.normal_base is None
-    assert dataclasses.replace(FOLLOWING, standardise=False).normal_base == 1.0
+def test_a_base_that_moves_is_a_fixed_one_among_the_experts():
+    assert FOLLOWING.normal_base == 1.0
+    assert dataclasses.replace(FOLLOWING, base="laplace").normal_base is None
 
 
 def test_chains_are_moved_in_turn_and_stand_where_they_were_put():
