@@ -8,6 +8,7 @@ key, `prior.steps=20,60`, and each is a configuration of its own.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 
@@ -75,7 +76,19 @@ def resolve(
         for grid in grids
         for point in grid.points()
     ]
-    return list({config.hash: config for config in configs}.values())
+    return distinct(configs)
+
+
+def distinct(configs: Sequence[RunConfig]) -> list[RunConfig]:
+    """Each configuration once. Raises UsageError where two of them have the same hash, and so the same folder."""
+    once = list({config.identity: config for config in configs}.values())
+    if len({config.hash for config in once}) < len(once):
+        shared, _ = Counter(config.hash for config in once).most_common(1)[0]
+        raise UsageError(
+            f"two of these {len(once)} configurations have the hash {shared}, which names their folders: sweep them in "
+            "two parts, each with its own --out"
+        )
+    return once
 
 
 def applies(config: RunConfig, setting: str) -> bool:

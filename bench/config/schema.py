@@ -144,9 +144,15 @@ class RunConfig:
         """All of it as plain values: dictionaries, lists, words and numbers."""
         return dict(as_plain(self))
 
-    @cached_property
+    @property
     def hash(self) -> str:
-        """8 hex digits over what decides the trained parameters, and nothing else.
+        """The first 8 hex digits of `identity`, which paths and tables have. Of ten thousand configurations, two share
+        them once in a hundred times."""
+        return self.identity[:8]
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 over what decides the trained parameters, and nothing else.
 
         Not the names of the preset and the source, nor the evaluation; no network of a kind that the data lack, and of
         the trainer what is `deciding`.
@@ -156,7 +162,7 @@ class RunConfig:
         if isinstance(networks := content["model"].get("network"), dict):
             kinds = {modality.kind for modality in self.modalities.values()}
             content["model"]["network"] = {kind: name for kind, name in networks.items() if kind in kinds}
-        return digest(content)
+        return whole_digest(content)
 
     def with_likelihoods(self, modalities: Iterable[Modality]) -> tuple[Modality, ...]:
         """The dataset's modalities, each under the likelihood of this configuration.
@@ -196,5 +202,10 @@ def _field_names(cls: Any) -> tuple[str, ...]:
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """First 8 hex digits of the SHA-256 of plain values, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+    """The first 8 hex digits of `whole_digest`."""
+    return whole_digest(content)[:8]
+
+
+def whole_digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of plain values, whatever the order of their keys: 64 hex digits."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

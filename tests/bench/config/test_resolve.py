@@ -3,6 +3,7 @@ import time
 import pytest
 
 from bench.config.resolve import applies, without
+from bench.config.schema import RunConfig
 from bench.errors import UsageError
 from tests.bench.config.conftest import configure, hetero, one
 
@@ -204,3 +205,10 @@ def test_ten_thousand_combinations_take_seconds_and_more_than_a_hundred_thousand
         configure(["ebm-base"], sweeps=[*sweeps, f"prior.chains={hundred}"])
     with pytest.raises(UsageError, match="1,000,000 combinations"):
         configure(["mmvae"], sweeps=[f"{key}={','.join(['conv'] * 1000)}" for key in ("network", "network.image")])
+
+
+def test_two_configurations_with_one_hash_are_never_one_run(monkeypatch):
+    monkeypatch.setattr(RunConfig, "hash", property(lambda self: "0badc0de"))
+    assert len(configure(["mmvae"], sweeps=["latent_dim=4,4"])) == 1
+    with pytest.raises(UsageError, match=r"two of these 2 configurations have the hash 0badc0de.*in two parts"):
+        configure(["mmvae"], sweeps=["latent_dim=4,5"])
