@@ -38,6 +38,7 @@ PRIORS: Registry[type[Prior]] = Registry(
         "mixture": "methods.priors.mixture:LearnedMixturePrior",
         "flow": "methods.priors.flow:FlowPrior",
         "diffusion": "methods.priors.diffusion:DiffusionPrior",
+        "denoising-energy": "methods.priors.denoising_energy:DenoisingEnergyPrior",
         "flow-matching": "methods.priors.flow_matching:FlowMatchingPrior",
         "bootstrap": "methods.priors.bootstrap:BootstrapPrior",
     },

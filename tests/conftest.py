@@ -25,6 +25,7 @@ SMALL_PRIOR: dict[str, dict[str, Any]] = {
     "energy": {"width": 16, "steps": 3, "chains": 8},
     "mixture": {"components": 3},
     "flow": {"couplings": 2, "width": 16},
+    "denoising-energy": {"width": 16, "blocks": 1, "features": 8, "levels": 3, "density_steps": 4},
     "diffusion": {"width": 16, "blocks": 1, "features": 8, "sampler_steps": 4, "density_steps": 4},
 }
 

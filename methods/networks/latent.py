@@ -94,6 +94,33 @@ class VelocityNetwork(nn.Module):
         return v
 
 
+class ScalarNetwork(nn.Module):
+    """F(z, t) = ⟨z, g(z, t)⟩ with g a `VelocityNetwork`: z [N, D], t [N] -> [N]. It starts at 0.
+
+    Of the forms that have a gradient as free as g itself (Salimans and Ho 2021, "Should EBMs model the energy or the
+    score?") it is the one that learned best here.
+    """
+
+    def __init__(self, dim: int, width: int, blocks: int, features: int) -> None:
+        super().__init__()
+        self.inner = VelocityNetwork(dim, width, blocks, features)
+
+    def forward(self, z: Tensor, t: Tensor) -> Tensor:
+        f: Tensor = (z * self.inner(z, t)).sum(-1)
+        return f
+
+
+def gradient(scalar: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+    """∂/∂z Σ scalar(z) of a function that maps each row by itself, [N, D] -> [N]: [N, D].
+
+    It has a graph where gradients are enabled, so that what depends on it can be learned.
+    """
+    learned = torch.is_grad_enabled()
+    with torch.enable_grad():
+        x = z if z.requires_grad else z.detach().requires_grad_()
+        return torch.autograd.grad(scalar(x).sum(), x, create_graph=learned)[0]
+
+
 class AveragedNetwork(nn.Module):
     """A network and the exponential moving average of its parameters, which is part of its state.
 

@@ -4,6 +4,7 @@ as in LSGM (Vahdat et al. 2021) or fitted to one."""
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Streams, Terms, require
-from methods.networks.latent import frozen
+from methods.networks.latent import AveragedNetwork, frozen
 from methods.priors.base import FitConfig, Prior, PriorConfig
 from methods.priors.velocity import (
     VelocityFitConfig,
@@ -73,7 +74,7 @@ def path(t: Tensor) -> tuple[Tensor, Tensor]:
     return angle.cos(), angle.sin()
 
 
-class DiffusionPrior(Prior):
+class DenoisingPrior(Prior):
     """z_t = α z + σ e, e ~ N(0, I), from z at t = 0 to noise at t = 1, with α = cos(πt/2) and σ = sin(πt/2).
 
     The network predicts v = α e − σ z. Then z = α z_t − σ v and e = σ z_t + α v, since α² + σ² = 1; and at given z and
@@ -81,27 +82,21 @@ class DiffusionPrior(Prior):
     at every t is that of the noised z. Where z ~ N(0, I), E[v | z_t] = 0: a network that starts at 0 starts as this.
     """
 
-    Config: ClassVar[type[PriorConfig] | None] = DiffusionPriorConfig
-    FitConfig: ClassVar[type[FitConfig] | None] = DiffusionFitConfig
-
-    def __init__(self, config: DiffusionPriorConfig | DiffusionFitConfig, dim: int) -> None:
+    def __init__(self, dim: int, network: AveragedNetwork, density_steps: int) -> None:
         super().__init__()
-        self.config, self.dim = config, dim
-        self.network = velocity_network(dim, config.width, config.blocks, config.features, config.ema)
+        self.dim, self.network, self.density_steps = dim, network, density_steps
 
-    @classmethod
-    def fit(cls, u: Tensor, config: DiffusionFitConfig, streams: Streams) -> DiffusionPrior:
-        prior = cls(config, u.shape[1]).to(u.device)
-        fit_velocity(prior, prior.network, u, config, streams)
-        return prior
+    @abstractmethod
+    def predicted(self, z: Tensor, t: Tensor, *, averaged: bool) -> Tensor:
+        """v̂(z, t) of z [N, D] and t [N], under the parameters or their average: [N, D]."""
 
     def velocity(self, z: Tensor, t: Tensor) -> Tensor:
         """dz/dt of the probability flow, under the averaged parameters."""
-        return math.pi / 2 * self.network.averaged(z, t)
+        return math.pi / 2 * self.predicted(z, t, averaged=True)
 
     def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
         """By the probability flow from t = 0 to 1. Raises NotImplementedError in more than 64 dimensions."""
-        return log_density(self.velocity, z, torch.linspace(0, 1, self.config.density_steps + 1, device=z.device))
+        return log_density(self.velocity, z, torch.linspace(0, 1, self.density_steps + 1, device=z.device))
 
     def elbo_term(self, z: Tensor, streams: Streams, progress: float = 1.0) -> Tensor:
         """An estimate, at one t and e per sample, of the diffusion's variational bound of log p(z): minus the cross
@@ -135,10 +130,10 @@ class DiffusionPrior(Prior):
         alpha, sigma = path(t)
         e = torch.randn(z.shape, generator=streams.noise, device=z.device)
         if train:
-            predicted = self.network(alpha * z + sigma * e, t)
+            predicted = self.predicted(alpha * z + sigma * e, t, averaged=False)
         else:
             with frozen(self.network):
-                predicted = self.network(alpha * z + sigma * e, t)
+                predicted = self.predicted(alpha * z + sigma * e, t, averaged=False)
         error: Tensor = (alpha * e - sigma * z - predicted).square().sum(-1)
         return error
 
@@ -150,6 +145,28 @@ class DiffusionPrior(Prior):
         t = torch.rand(len(z), generator=streams.noise, device=z.device)
         error = self.squared_error(z, t, streams, train=True).mean() / self.dim
         return error, {"squared_error_v": error.detach()}
+
+
+class DiffusionPrior(DenoisingPrior):
+    """A network that is v̂ itself."""
+
+    Config: ClassVar[type[PriorConfig] | None] = DiffusionPriorConfig
+    FitConfig: ClassVar[type[FitConfig] | None] = DiffusionFitConfig
+
+    def __init__(self, config: DiffusionPriorConfig | DiffusionFitConfig, dim: int) -> None:
+        network = velocity_network(dim, config.width, config.blocks, config.features, config.ema)
+        super().__init__(dim, network, config.density_steps)
+        self.config = config
+
+    @classmethod
+    def fit(cls, u: Tensor, config: DiffusionFitConfig, streams: Streams) -> DiffusionPrior:
+        prior = cls(config, u.shape[1]).to(u.device)
+        fit_velocity(prior, prior.network, u, config, streams)
+        return prior
+
+    def predicted(self, z: Tensor, t: Tensor, *, averaged: bool) -> Tensor:
+        v: Tensor = self.network.averaged(z, t) if averaged else self.network(z, t)
+        return v
 
     @torch.no_grad()
     def sample(self, n: int, streams: Streams) -> Tensor:
@@ -165,7 +182,7 @@ class DiffusionPrior(Prior):
         alphas, sigmas = path(times)
         for k, t in enumerate(times[:-1]):
             alpha, sigma, alpha_s, sigma_s = alphas[k], sigmas[k], alphas[k + 1], sigmas[k + 1]
-            v = self.network.averaged(z, t.expand(n))
+            v = self.predicted(z, t.expand(n), averaged=True)
             z, e = alpha * z - sigma * v, sigma * z + alpha * v
             if self.config.sampler == "ancestral":
                 kept = sigma_s**2 * alpha / (alpha_s * sigma)

@@ -8,6 +8,7 @@ import torch
 from methods import fitted_priors, prior_fit_class
 from methods.base import Streams
 from methods.priors.bootstrap import BootstrapFitConfig
+from methods.priors.denoising_energy import DenoisingEnergyFitConfig
 from methods.priors.diffusion import DiffusionFitConfig
 from methods.priors.energy import EnergyFitConfig, EnergyPrior
 from methods.priors.factorised import FactorisedFitConfig, NormalPrior, NormalPriorConfig
@@ -32,6 +33,7 @@ SMALL = {
     "mixture": MixtureFitConfig(),
     "energy": EnergyFitConfig(iterations=3, batch_size=32),
     "flow": FlowFitConfig(width=8, epochs=2),
+    "denoising-energy": DenoisingEnergyFitConfig(width=8, iterations=2, batch_size=16, levels=3),
     "diffusion": DiffusionFitConfig(width=8, iterations=2, batch_size=16, sampler_steps=3),
     "flow-matching": FlowMatchingFitConfig(width=8, iterations=2, batch_size=16, sampler_steps=3),
     "bootstrap": BootstrapFitConfig(),
@@ -122,7 +124,17 @@ def test_a_fitted_prior_is_not_trained_with_the_model(fitted):
 
 
 def test_which_priors_can_be_fitted():
-    names = ["laplace", "normal", "energy", "mixture", "flow", "diffusion", "flow-matching", "bootstrap"]
+    names = [
+        "laplace",
+        "normal",
+        "energy",
+        "mixture",
+        "flow",
+        "diffusion",
+        "denoising-energy",
+        "flow-matching",
+        "bootstrap",
+    ]
     assert fitted_priors() == names
     assert {name: prior_fit_class(name) for name in fitted_priors()} == {n: type(c) for n, c in SMALL.items()}
     with pytest.raises(KeyError):

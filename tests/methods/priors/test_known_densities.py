@@ -6,6 +6,7 @@ import torch
 from methods.base import Streams
 from methods.priors import make_prior
 from methods.priors.bootstrap import BootstrapFitConfig
+from methods.priors.denoising_energy import DenoisingEnergyFitConfig
 from methods.priors.diffusion import DiffusionFitConfig, DiffusionPriorConfig
 from methods.priors.fitting import fit_prior
 from methods.priors.flow import FlowFitConfig, FlowPriorConfig
@@ -19,6 +20,7 @@ CONFIGS = {
     "mixture": MixtureFitConfig(components=12, starts=1),
     "flow": FlowFitConfig(couplings=6, width=64, epochs=15, batch_size=256, lr=3e-3),
     "diffusion": DiffusionFitConfig(**SMALL, density_steps=30),
+    "denoising-energy": DenoisingEnergyFitConfig(**SMALL, density_steps=30),
     "flow-matching": FlowMatchingFitConfig(**SMALL, density_steps=30),
 }
 ALL = {**CONFIGS, "bootstrap": BootstrapFitConfig()}
