@@ -119,7 +119,8 @@ def _proportion_problems(measure: StoredMeasure, evaluation: Evaluation) -> Iter
 def _detail_problems(measure: StoredMeasure) -> Iterator[str]:
     """Of details that the value follows from."""
     details = measure.details
-    if measure.protocol.startswith("pairs") and "matrix" in details:
+    # By whichever classifiers; a Fréchet distance of pairs is a mean over the diagonal too.
+    if "matrix" in details and (measure.protocol == "pairs" or measure.protocol.startswith("pairs by ")):
         yield from _mean_problems(measure.value, _off_diagonal(details["matrix"]), "the matrix")
     if measure.protocol.startswith("subsets of ") and "accuracy" in details:
         yield from _mean_problems(measure.value, _leaves(details["accuracy"]), "the accuracies")

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -318,3 +319,9 @@ def test_an_unreadable_folder_is_a_problem(tmp_path):
         assert "cannot be read" in problems_of(tmp_path / "a")[0]
     finally:
         run.parent.chmod(0o700)
+
+
+def test_the_committed_reference_results_are_in_order(capsys):
+    results = Path(__file__).parents[3] / "results/reference/quick-bundled"
+    assert main(["merge", "--check", str(results)]) == 0
+    assert capsys.readouterr().out.endswith(" runs are in order; 0 problems\n")
