@@ -19,13 +19,14 @@ def test_a_larger_gap_is_a_strain(gap):
 def test_a_gap_that_chains_cannot_reach_says_so_and_what_helps():
     assert warning([-12.0], "priors.energy") == (
         "energy gap -12.0 (healthy: within ±2; below -5 chains do not reach the energy's modes): "
-        "raise priors.energy.steps or priors.energy.penalty, or lower priors.energy.lr"
+        "learn from persistent chains (priors.energy.buffer, priors.energy.activation=silu), or lower "
+        "priors.energy.step_size or priors.energy.lr"
     )
 
 
-def test_a_positive_gap_is_no_reason_for_more_steps():
-    assert "prior.steps" in warning([-3.0], "prior")
-    assert "prior.steps" not in warning([3.0], "prior")
+def test_a_positive_gap_is_no_reason_for_smaller_steps():
+    assert "prior.step_size" in warning([-3.0], "prior")
+    assert "prior.step_size" not in warning([3.0], "prior")
 
 
 def test_of_several_seeds_the_worst_says_how_bad_it_is_and_the_healthy_are_left_out():
