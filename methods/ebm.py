@@ -12,7 +12,7 @@ from methods.priors.energy_settings import EnergyPriorConfig
 
 @dataclass(frozen=True)
 class EBMBaseConfig(MMVAEConfig):
-    prior: PriorConfig = field(default_factory=EnergyPriorConfig)
+    prior: PriorConfig = field(default_factory=EnergyPriorConfig)  # p(z)
 
 
 class EBMBase(MMVAE):
@@ -23,7 +23,7 @@ class EBMBase(MMVAE):
 
 @dataclass(frozen=True)
 class EBMGeneralizedConfig(MMVAEPlusConfig):
-    prior: PriorConfig = field(default_factory=EnergyPriorConfig)
+    prior: PriorConfig = field(default_factory=EnergyPriorConfig)  # p(z)
 
 
 class EBMGeneralized(MMVAEPlus):

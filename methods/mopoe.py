@@ -18,7 +18,7 @@ from methods.posteriors import append, one_expert_per_row, power_set, product, s
 
 @dataclass(frozen=True)
 class MoPoEConfig(PriorExpertConfig):
-    prior_expert_full: bool = True  # the release adds the prior expert to the full set, and to no other
+    prior_expert_full: bool = True  # p0 among the experts of the full set, and of no other, as in the release
 
 
 class MoPoE(GaussianMethod):

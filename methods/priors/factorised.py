@@ -20,7 +20,7 @@ class LaplacePriorConfig(PriorConfig):
     """Laplace(0, b)."""
 
     name: Literal["laplace"] = "laplace"
-    scale: float = 1.0  # b
+    scale: float = 1.0  # b of every dimension
 
     def __post_init__(self) -> None:
         require(scale=(self.scale, self.scale > 0, "> 0"))
@@ -31,7 +31,7 @@ class NormalPriorConfig(PriorConfig):
     """N(0, σ²)."""
 
     name: Literal["normal"] = "normal"
-    scale: float = 1.0  # σ
+    scale: float = 1.0  # σ of every dimension
 
     @property
     def normal_base(self) -> float | None:

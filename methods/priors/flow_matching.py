@@ -23,7 +23,7 @@ from methods.priors.velocity import (
 
 @dataclass(frozen=True)
 class FlowMatchingFitConfig(VelocityFitConfig):
-    sampler_steps: int = 30  # of Heun's method
+    sampler_steps: int = 30  # of Heun's method, from noise to a sample
 
     def __post_init__(self) -> None:
         super().__post_init__()

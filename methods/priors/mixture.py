@@ -23,7 +23,7 @@ class MixturePriorConfig(PriorConfig):
     """Learned by the ELBO's gradient, with the trainer's learning rate."""
 
     name: Literal["mixture"] = "mixture"
-    components: int = 10  # C
+    components: int = 10  # how many Gaussians
     spread: float = 1.0  # standard deviation of the means at the start
     scale: float = 1.0  # of every component at the start
 
@@ -39,11 +39,11 @@ class MixturePriorConfig(PriorConfig):
 class MixtureFitConfig(FitConfig):
     """Of scikit-learn's GaussianMixture."""
 
-    components: int = 10
-    starts: int = 0  # the best of several; 0: three, or one above 20 components
-    max_iter: int = 500
-    tol: float = 1e-3
-    reg_covar: float = 1e-6
+    components: int = 10  # how many Gaussians
+    starts: int = 0  # of the fit, the best of which counts; 0: three, or one above 20 components
+    max_iter: int = 500  # most iterations of expectation-maximisation
+    tol: float = 1e-3  # gain in likelihood below which it ends
+    reg_covar: float = 1e-6  # added to the variances
 
     def __post_init__(self) -> None:
         require(
