@@ -16,7 +16,7 @@ class EBMBaseConfig(MMVAEConfig):
 
 
 class EBMBase(MMVAE):
-    """EBM base: p(X, z) = p_α(z) Π_m p(x_m | z), which is MMVAE with `prior: energy`."""
+    """MMVAE with `prior: energy`: p(X, z) = p_α(z) Π_m p(x_m | z)."""
 
     Config = EBMBaseConfig
 
@@ -27,6 +27,6 @@ class EBMGeneralizedConfig(MMVAEPlusConfig):
 
 
 class EBMGeneralized(MMVAEPlus):
-    """EBM generalized: p(X, z, W) = p_α(z) Π_m p0(w_m) p(x_m | z, w_m), which is MMVAE+ with `prior: energy`."""
+    """MMVAE+ with `prior: energy`: p(X, z, W) = p_α(z) Π_m p0(w_m) p(x_m | z, w_m)."""
 
     Config = EBMGeneralizedConfig

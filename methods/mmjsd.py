@@ -27,7 +27,10 @@ class MMJSDConfig(GaussianConfig):
 
 
 class MMJSD(GaussianMethod):
-    """Components q_1 … q_M and q_0 = p, each of weight π = 1/(M + 1); dynamic prior p_f ∝ Π_k q_k^π."""
+    """Jensen-Shannon divergence with a dynamic prior.
+
+    Components q_1 … q_M and q_0 = p, each of weight π = 1/(M + 1); dynamic prior p_f ∝ Π_k q_k^π.
+    """
 
     Config: ClassVar[type] = MMJSDConfig
 

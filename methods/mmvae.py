@@ -53,7 +53,7 @@ class MMVAEConfig:
 
 
 class MMVAE(Method):
-    """p(X, z) = p(z) Π_m p(x_m | z);  q(z | X) = 1/M Σ_m q_m(z | x_m)."""
+    """Mixture of experts: p(X, z) = p(z) Π_m p(x_m | z);  q(z | X) = 1/M Σ_m q_m(z | x_m)."""
 
     Config: ClassVar[type] = MMVAEConfig
 

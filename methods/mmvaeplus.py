@@ -47,7 +47,10 @@ class MMVAEPlusConfig(MMVAEConfig):
 
 
 class MMVAEPlus(Method):
-    """p(X, z, W) = p(z) Π_m p(w_m) p(x_m | z, w_m);  q(z | X) = 1/M Σ_m q_m(z | x_m),  q_m(w_m | x_m)."""
+    """Mixture of experts with private latents: p(X, z, W) = p(z) Π_m p(w_m) p(x_m | z, w_m).
+
+    q(z | X) = 1/M Σ_m q_m(z | x_m),  q_m(w_m | x_m).
+    """
 
     Config: ClassVar[type] = MMVAEPlusConfig
 

@@ -22,7 +22,10 @@ class MoPoEConfig(PriorExpertConfig):
 
 
 class MoPoE(GaussianMethod):
-    """q(z | X) = 1/C Σ_S q_S(z),  q_S ∝ Π_{m in S} q_m(z | x_m), over the C = 2^M − 1 subsets of the modalities."""
+    """Mixture of products of experts: q(z | X) = 1/C Σ_S q_S(z),  q_S ∝ Π_{m in S} q_m(z | x_m).
+
+    S is each of the C = 2^M − 1 subsets of the modalities.
+    """
 
     Config: ClassVar[type] = MoPoEConfig
 

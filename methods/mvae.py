@@ -27,7 +27,7 @@ class MVAEConfig(PriorExpertConfig):
 
 
 class MVAE(GaussianMethod):
-    """q_S(z) ∝ p0(z) Π_{m in S} q_m(z | x_m): a product of experts for every subset S of the modalities."""
+    """A product of experts for every subset S of the modalities: q_S(z) ∝ p0(z) Π_{m in S} q_m(z | x_m)."""
 
     Config: ClassVar[type] = MVAEConfig
 

@@ -73,9 +73,10 @@ def check_annealing(c: DenoisingEnergyPriorConfig | DenoisingEnergyFitConfig) ->
 
 
 class DenoisingEnergyPrior(DenoisingPrior):
-    """p_t(z) ∝ exp(−f(z, t)) N(z; 0, I), z noised to the level t as in `DenoisingPrior`.
+    """An energy of every noise level, learned without chains: p_t(z) ∝ exp(−f(z, t)) N(z; 0, I).
 
-    The score of p_t is −E[e | z_t] / σ, and e = σ z_t + α v: so ∇log p_t = −z_t − α/σ E[v | z_t], and
+    z is noised as in `DenoisingPrior`. The score of p_t is −E[e | z_t] / σ, and e = σ z_t + α v: so
+    ∇log p_t = −z_t − α/σ E[v | z_t], and
 
         ∇f(z, t) = α/σ E[v | z_t = z].
 

@@ -148,7 +148,7 @@ class DenoisingPrior(Prior):
 
 
 class DiffusionPrior(DenoisingPrior):
-    """A network that is v̂ itself."""
+    """A diffusion whose network is v̂ itself."""
 
     Config: ClassVar[type[PriorConfig] | None] = DiffusionPriorConfig
     FitConfig: ClassVar[type[FitConfig] | None] = DiffusionFitConfig

@@ -81,7 +81,7 @@ class Coupling(nn.Module):
 
 
 class FlowPrior(Prior):
-    """z = T⁻¹(v), v ~ N(0, I), T a chain of couplings with alternating masks; the density is exact."""
+    """A normalising flow z = T⁻¹(v), v ~ N(0, I), T couplings with alternating masks; the density is exact."""
 
     Config: ClassVar[type[PriorConfig] | None] = FlowPriorConfig
     FitConfig: ClassVar[type[FitConfig] | None] = FlowFitConfig

@@ -31,7 +31,7 @@ class FlowMatchingFitConfig(VelocityFitConfig):
 
 
 class FlowMatchingPrior(Prior):
-    """z_t = (1 − t) e + t z, from noise e ~ N(0, I) at t = 0 to z at t = 1.
+    """A rectified flow z_t = (1 − t) e + t z, from noise e ~ N(0, I) at t = 0 to z at t = 1.
 
     ∂z_t/∂t = z − e, so v(z_t, t) = E[z − e | z_t] is the velocity of a flow dz_t/dt = v whose density at every t is
     that of z_t: least squares learns it.

@@ -56,7 +56,7 @@ class MixtureFitConfig(FitConfig):
 
 
 class MixturePrior(Prior):
-    """p(z) = Σ_c π_c N(z; μ_c, Σ_c), with full covariances; diagonal ones in more than 128 dimensions."""
+    """A mixture of Gaussians Σ_c π_c N(z; μ_c, Σ_c), of full covariances; diagonal above 128 dimensions."""
 
     FitConfig: ClassVar[type[FitConfig] | None] = MixtureFitConfig
 
@@ -115,7 +115,7 @@ class MixturePrior(Prior):
 
 
 class LearnedMixturePrior(Prior):
-    """p(z) = Σ_c π_c N(z; μ_c, diag s_c²), π by softmax and s by softplus of what the ELBO's gradient learns.
+    """A mixture of Gaussians Σ_c π_c N(z; μ_c, diag s_c²), π by softmax and s by softplus of what is learned.
 
     CMVAE's prior, without its selection of clusters after the training. Its fitted role is `MixturePrior`.
     """
