@@ -27,13 +27,14 @@ from bench.commands import (
     show,
     speed,
     status,
+    tensorboard,
 )
 from bench.errors import BenchError, log_to_stderr, printable
 from methods.registry import Collision
 
 COMMANDS = (
     *(run, status, logs, cancel, retry, evaluate, report, compare, merge),
-    *(listing, show, doctor, data, cache, speed, completion),
+    *(listing, show, doctor, data, cache, speed, tensorboard, completion),
 )
 
 

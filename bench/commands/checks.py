@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -162,8 +162,10 @@ def cache() -> Iterator[Check]:
     root = cache_root()
     found = entries(root.resolve())
     need = RUN_BYTES if any(entry.what.startswith("data") for entry in found) else DATA_BYTES
-    held = f"{len(found)} entries, {size(sum(entry.size for entry in found))}"
-    yield _room("cache", root, f"{root}: {held}", need, "set BENCH_CACHE to a folder with room, or bench cache clear")
+    said = f"{root}: {len(found)} entries, {size(sum(entry.size for entry in found))}"
+    room = _room("cache", root, said, need, "set BENCH_CACHE to a folder with room, or bench cache clear")
+    # What is in a cache can be used where it cannot be written, and it may be all that is needed.
+    yield replace(room, state=NOTE) if room.state == BROKEN and found else room
 
 
 def results(out: Path) -> Iterator[Check]:
@@ -199,5 +201,5 @@ def extras() -> Iterator[Check]:
     if find_spec("tensorboard"):
         yield Check(OK, "TensorBoard", metadata.version("tensorboard"))
     else:
-        mend = 'pip install "multimodal-prior-bench[tensorboard]", for bench tensorboard alone'
+        mend = 'pip install -c constraints.txt -e ".[tensorboard]", for bench tensorboard alone'
         yield Check(NOTE, "TensorBoard", "is not installed", mend)
