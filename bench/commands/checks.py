@@ -124,11 +124,11 @@ def registered() -> Iterator[Check]:
             try:
                 registry.load(name)
             except Exception as error:  # an installed package's code may raise anything
-                broken[name] = error
+                broken[name] = f"{type(error).__name__}: {error}"
         needed = registry in (PRIORS, EVALUATORS) or any(name in registry.own for name in broken)
         yield Check(OK, f"{registry.what}s", ", ".join(name for name in registry if name not in broken))
-        for name, error in broken.items():
-            said = f"{name} cannot be loaded from {registry[name]}: {type(error).__name__}: {error}"
+        for name, why in broken.items():
+            said = f"{name} cannot be loaded from {registry[name]}: {why}"
             mend = INSTALL if name in registry.own else "repair or uninstall its package"
             yield Check(BROKEN if needed else NOTE, f"{registry.what}s", said, mend)
 

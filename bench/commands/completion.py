@@ -41,9 +41,9 @@ def add(commands: Subparsers) -> None:
 
 
 def completion_command(options: argparse.Namespace) -> int:
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
-    print(argcomplete.shellcode(["bench"], shell=options.shell))
+    print(shellcode(["bench"], shell=options.shell))
     return 0
 
 

@@ -52,6 +52,11 @@ def explain(config: RunConfig, preset: Preset, given: Sequence[str]) -> dict[str
     }
 
 
+def _keys(config: Any) -> Iterator[str]:
+    cls: Any = type(config)
+    yield from field_types(cls)
+
+
 def _setting(path: Sequence[str], value: Any, origin: str, cls: Any) -> Setting:
     name = ".".join(path)
     return Setting(name, spelled(name, as_plain(value)).partition("=")[2], origin, meanings(cls).get(path[-1], ""))
@@ -61,12 +66,12 @@ def _model(config: RunConfig, preset: Preset, settings: Mapping[Path, Any]) -> I
     entry, place = preset.method(config.method), f"preset: methods.{preset.entry_of(config.method)}"
     kinds = {modality.kind for modality in config.modalities.values()}
     cls = type(config.model)
-    for key in field_types(cls):
+    for key in _keys(config.model):
         value, own = getattr(config.model, key), entry.get(key)
         if isinstance(value, PriorConfig):
             yield from _prior(key, value, (own, place), preset, settings, cls)
         elif is_dataclass(value):
-            for inner in field_types(type(value)):
+            for inner in _keys(value):
                 if inner not in kinds and key == "network":
                     continue
                 preset_has = isinstance(own, str) or (isinstance(own, Mapping) and inner in own)
@@ -93,7 +98,7 @@ def _prior(
     replaced = chosen is not None and chosen != values.get("name", _default_name(cls, key))
     yield _setting((key,), prior.name, _first((chosen is not None, COMMAND_LINE), ("name" in values, place)), cls)
     trained = preset.trained_priors.get(prior.name, {})
-    for inner in field_types(type(prior)):
+    for inner in _keys(prior):
         if inner == "name":
             continue
         origin = _first(
@@ -117,7 +122,7 @@ def _first(*places: tuple[bool, str]) -> str:
 def _trainer(config: RunConfig, preset: Preset, settings: Mapping[Path, Any]) -> Iterator[Setting]:
     entry = preset.entry_of(config.method)
     own = preset.method(config.method).get("trainer") or {}
-    for key in field_types(type(config.trainer)):
+    for key in _keys(config.trainer):
         path = ("trainer", key)
         origin = _first(
             (path in settings, COMMAND_LINE),
@@ -156,7 +161,7 @@ def _parts(section: str, config: RunConfig, preset: Preset, settings: Mapping[Pa
     parts: Mapping[str, Any] = getattr(config.evaluation, section)
     for name, part in parts.items():
         own = getattr(preset, section).get(name, {})
-        for key in field_types(type(part)):
+        for key in _keys(part):
             path = (section, name, key)
             origin = _first((path in settings, COMMAND_LINE), (key in own, f"preset: {section}.{name}"))
             yield _setting(path, getattr(part, key), origin, type(part))

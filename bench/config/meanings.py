@@ -40,7 +40,7 @@ def _choices(hint: Any) -> str:
     return f"[{', '.join(map(str, words))}]" if len(words) > 1 else ""
 
 
-def _own(cls: type) -> dict[str, str]:
+def _own(cls: Any) -> dict[str, str]:
     """Of the fields that the class itself declares; empty where its source is not at hand."""
     try:
         source = textwrap.dedent(inspect.getsource(cls))
