@@ -9,9 +9,33 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bench.commands import cancel, compare, data, evaluate, listing, logs, merge, report, retry, run, speed, status
+from bench import __version__
+from bench.commands import (
+    cache,
+    cancel,
+    compare,
+    completion,
+    data,
+    doctor,
+    evaluate,
+    listing,
+    logs,
+    merge,
+    report,
+    retry,
+    run,
+    show,
+    speed,
+    status,
+    tensorboard,
+)
 from bench.errors import BenchError, log_to_stderr, printable
 from methods.registry import Collision
+
+COMMANDS = (
+    *(run, status, logs, cancel, retry, evaluate, report, compare, merge),
+    *(listing, show, doctor, data, cache, speed, tensorboard, completion),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        options = parser().parse_args(arguments)
+        known = parser()
+        if "_ARGCOMPLETE" in os.environ:  # a shell asks how the line that is being typed may continue
+            completion.answer(known)
+        options = known.parse_args(arguments)
         code: int = options.command(options)
         return code
     except BenchError as error:
@@ -51,7 +78,8 @@ def _forget_output(error: OSError) -> None:
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="bench", description="Compare priors of multimodal VAEs by coherence.")
+    top.add_argument("--version", action="version", version=f"bench {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, status, logs, cancel, retry, evaluate, report, compare, merge, listing, data, speed):
+    for command in COMMANDS:
         command.add(commands)
     return top

@@ -45,12 +45,15 @@ def printable(text: str) -> str:
 
 
 def log_to_stderr() -> None:
-    """Warnings of this process go to stderr, as `printable` shows them."""
+    """Warnings of this process go to stderr, whatever that is when they are given, as `printable` shows them."""
 
-    class Printable(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return printable(super().format(record))
+    class ToStderr(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                print(printable(self.format(record)), file=sys.stderr)
+            except Exception:  # a log ends nothing
+                self.handleError(record)
 
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Printable("%(levelname)s: %(message)s"))
+    handler = ToStderr()
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -17,7 +17,7 @@ from methods.base import Batch, Streams, require
 
 @dataclass(frozen=True)
 class CopiesSettings:
-    samples: int = 2500  # at most: prior samples, and as many held-out tuples
+    samples: int = 2500  # most prior samples, and as many held-out tuples
 
     def __post_init__(self) -> None:
         require(samples=(self.samples, self.samples >= 2, "≥ 2"))

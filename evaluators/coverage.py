@@ -24,7 +24,7 @@ CLOSED = 1 + 1e-9  # factor on radii: rounding leaves no point outside a ball on
 
 @dataclass(frozen=True)
 class CoverageSettings:
-    samples: int = 2500  # at most, of each set; time grows with its square
+    samples: int = 2500  # most items of each set; time grows with its square
 
     def __post_init__(self) -> None:
         require(samples=(self.samples, self.samples > DENSITY_K, f"> {DENSITY_K}"))

@@ -22,9 +22,9 @@ from evaluators.frechet import Moments, cross_measure, frechet, joint_measure, t
 
 @dataclass(frozen=True)
 class FIDSettings:
-    """`inception`: the TorchScript file."""
+    """The network is a file of the user's."""
 
-    inception: str = ""
+    inception: str = ""  # the TorchScript file of the network
 
 
 class InceptionDistance(Evaluator):

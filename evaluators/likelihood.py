@@ -19,10 +19,10 @@ AT_ONCE = 50  # samples of one tuple in one call of the decoders
 
 @dataclass(frozen=True)
 class LikelihoodSettings:
-    tuples: int = 500
-    samples: int = 1000  # K per tuple
-    partition_samples: int = 1_000_000  # of p0, for log Z
-    minimum_ess: float = 100.0  # of log Z
+    tuples: int = 500  # held-out tuples
+    samples: int = 1000  # K, importance samples of a tuple
+    partition_samples: int = 1_000_000  # of p0, which log Z is estimated from
+    minimum_ess: float = 100.0  # effective sample size of log Z below which there is no measure
 
     def __post_init__(self) -> None:
         require(

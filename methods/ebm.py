@@ -12,21 +12,21 @@ from methods.priors.energy_settings import EnergyPriorConfig
 
 @dataclass(frozen=True)
 class EBMBaseConfig(MMVAEConfig):
-    prior: PriorConfig = field(default_factory=EnergyPriorConfig)
+    prior: PriorConfig = field(default_factory=EnergyPriorConfig)  # p(z)
 
 
 class EBMBase(MMVAE):
-    """EBM base: p(X, z) = p_α(z) Π_m p(x_m | z), which is MMVAE with `prior: energy`."""
+    """MMVAE with `prior: energy`: p(X, z) = p_α(z) Π_m p(x_m | z)."""
 
     Config = EBMBaseConfig
 
 
 @dataclass(frozen=True)
 class EBMGeneralizedConfig(MMVAEPlusConfig):
-    prior: PriorConfig = field(default_factory=EnergyPriorConfig)
+    prior: PriorConfig = field(default_factory=EnergyPriorConfig)  # p(z)
 
 
 class EBMGeneralized(MMVAEPlus):
-    """EBM generalized: p(X, z, W) = p_α(z) Π_m p0(w_m) p(x_m | z, w_m), which is MMVAE+ with `prior: energy`."""
+    """MMVAE+ with `prior: energy`: p(X, z, W) = p_α(z) Π_m p0(w_m) p(x_m | z, w_m)."""
 
     Config = EBMGeneralizedConfig

@@ -23,11 +23,11 @@ from methods.priors.factorised import NormalPriorConfig
 class GaussianConfig:
     """The defaults are the MoPoE release's on PolyMNIST."""
 
-    network: NetworkChoice = field(default_factory=lambda: NetworkChoice("conv", "conv"))
-    latent_dim: int = 512  # D
-    posterior: Literal["normal-logvar", "normal-softplus"] = "normal-logvar"
-    prior: PriorConfig = field(default_factory=NormalPriorConfig)
-    beta: float = 2.5
+    network: NetworkChoice = field(default_factory=lambda: NetworkChoice("conv", "conv"))  # encoders, decoders
+    latent_dim: int = 512  # D, dimensions of z
+    posterior: Literal["normal-logvar", "normal-softplus"] = "normal-logvar"  # q_m(z | x_m), how its scale is made
+    prior: PriorConfig = field(default_factory=NormalPriorConfig)  # p(z)
+    beta: float = 2.5  # weight of the divergence from the prior
     beta_warmup: float = 0.0  # share of the training over which beta grows from 0
 
     def __post_init__(self) -> None:

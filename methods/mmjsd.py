@@ -17,7 +17,7 @@ from methods.posteriors import append, one_expert_per_row, product, random_exper
 
 @dataclass(frozen=True)
 class MMJSDConfig(GaussianConfig):
-    sample_prior: bool = False  # rows reconstructed from the prior component too: the MoPoE and MVTCAE releases do
+    sample_prior: bool = False  # whether rows are reconstructed from the prior too, as in the MoPoE and MVTCAE releases
     conditioning: Literal["mixture", "dynamic-prior"] = "mixture"  # on several inputs: MoPoE's, or MVTCAE's release
 
     def __post_init__(self) -> None:
@@ -27,7 +27,10 @@ class MMJSDConfig(GaussianConfig):
 
 
 class MMJSD(GaussianMethod):
-    """Components q_1 … q_M and q_0 = p, each of weight π = 1/(M + 1); dynamic prior p_f ∝ Π_k q_k^π."""
+    """Jensen-Shannon divergence with a dynamic prior.
+
+    Components q_1 … q_M and q_0 = p, each of weight π = 1/(M + 1); dynamic prior p_f ∝ Π_k q_k^π.
+    """
 
     Config: ClassVar[type] = MMJSDConfig
 

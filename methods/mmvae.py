@@ -31,15 +31,15 @@ from methods.priors.factorised import LaplacePriorConfig
 
 @dataclass(frozen=True)
 class MMVAEConfig:
-    network: NetworkChoice = field(default_factory=lambda: NetworkChoice("resnet", "resnet"))
-    latent_dim: int = 64  # D
-    posterior: ExpertName = "laplace-softmax"
-    prior: PriorConfig = field(default_factory=LaplacePriorConfig)
-    beta: float = 1.0
+    network: NetworkChoice = field(default_factory=lambda: NetworkChoice("resnet", "resnet"))  # encoders, decoders
+    latent_dim: int = 64  # D, dimensions of z
+    posterior: ExpertName = "laplace-softmax"  # q_m(z | x_m): family, and how its scale is made
+    prior: PriorConfig = field(default_factory=LaplacePriorConfig)  # p(z)
+    beta: float = 1.0  # weight of the divergence from the prior
     beta_warmup: float = 0.0  # share of the training over which beta grows from 0
-    samples: int = 1  # K
-    objective: Literal["iwae", "dreg"] = "iwae"  # the same for K = 1
-    experts: Literal["all", "one-per-row"] = "all"  # M² decodings a row as published, or an unbiased M
+    samples: int = 1  # K, posterior samples of a row and expert
+    objective: Literal["iwae", "dreg"] = "iwae"  # bound on log p(X), the same for K = 1
+    experts: Literal["all", "one-per-row"] = "all"  # of a row: M² decodings as published, or an unbiased M
 
     def __post_init__(self) -> None:
         require(
@@ -53,7 +53,7 @@ class MMVAEConfig:
 
 
 class MMVAE(Method):
-    """p(X, z) = p(z) Π_m p(x_m | z);  q(z | X) = 1/M Σ_m q_m(z | x_m)."""
+    """Mixture of experts: p(X, z) = p(z) Π_m p(x_m | z);  q(z | X) = 1/M Σ_m q_m(z | x_m)."""
 
     Config: ClassVar[type] = MMVAEConfig
 

@@ -33,10 +33,10 @@ PLAIN = ("laplace", "normal")  # priors that a private latent may have
 
 @dataclass(frozen=True)
 class MMVAEPlusConfig(MMVAEConfig):
-    latent_dim: int = 32  # D, shared
-    private_dim: int = 32  # D_w, per modality
-    private_prior: PriorConfig = field(default_factory=LaplacePriorConfig)
-    beta: float = 2.5  # the 2024 release's script; the 2023 release had 1
+    latent_dim: int = 32  # D, dimensions of z, which the modalities share
+    private_dim: int = 32  # D_w, dimensions of each modality's own w
+    private_prior: PriorConfig = field(default_factory=LaplacePriorConfig)  # p(w_m)
+    beta: float = 2.5  # weight of the divergences from the priors; 1 in the 2023 release, 2.5 in that of 2024
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,7 +47,10 @@ class MMVAEPlusConfig(MMVAEConfig):
 
 
 class MMVAEPlus(Method):
-    """p(X, z, W) = p(z) Π_m p(w_m) p(x_m | z, w_m);  q(z | X) = 1/M Σ_m q_m(z | x_m),  q_m(w_m | x_m)."""
+    """Mixture of experts with private latents: p(X, z, W) = p(z) Π_m p(w_m) p(x_m | z, w_m).
+
+    q(z | X) = 1/M Σ_m q_m(z | x_m),  q_m(w_m | x_m).
+    """
 
     Config: ClassVar[type] = MMVAEPlusConfig
 

@@ -16,7 +16,7 @@ from methods.posteriors import one_expert_per_row, random_expert, select
 
 
 class MoEELBO(GaussianMethod):
-    """q(z | X) = 1/M Σ_m q_m(z | x_m), one Gaussian expert per modality."""
+    """A mixture of Gaussian experts under a looser bound: q(z | X) = 1/M Σ_m q_m(z | x_m)."""
 
     Config: ClassVar[type] = GaussianConfig
 

@@ -18,11 +18,14 @@ from methods.posteriors import append, one_expert_per_row, power_set, product, s
 
 @dataclass(frozen=True)
 class MoPoEConfig(PriorExpertConfig):
-    prior_expert_full: bool = True  # the release adds the prior expert to the full set, and to no other
+    prior_expert_full: bool = True  # p0 among the experts of the full set, and of no other, as in the release
 
 
 class MoPoE(GaussianMethod):
-    """q(z | X) = 1/C Σ_S q_S(z),  q_S ∝ Π_{m in S} q_m(z | x_m), over the C = 2^M − 1 subsets of the modalities."""
+    """Mixture of products of experts: q(z | X) = 1/C Σ_S q_S(z),  q_S ∝ Π_{m in S} q_m(z | x_m).
+
+    S is each of the C = 2^M − 1 subsets of the modalities.
+    """
 
     Config: ClassVar[type] = MoPoEConfig
 

@@ -18,7 +18,7 @@ from methods.posteriors import append, product
 
 @dataclass(frozen=True)
 class MVAEConfig(PriorExpertConfig):
-    prior_expert_singletons: bool = True  # as in the original and the MoPoE release; the MVTCAE release leaves it out
+    prior_expert_singletons: bool = True  # p0 among the experts of single modalities: not so in MVTCAE's release
     random_subsets: int = 0  # the original's k further subsets a step; none on PolyMNIST
 
     def __post_init__(self) -> None:
@@ -27,7 +27,7 @@ class MVAEConfig(PriorExpertConfig):
 
 
 class MVAE(GaussianMethod):
-    """q_S(z) ∝ p0(z) Π_{m in S} q_m(z | x_m): a product of experts for every subset S of the modalities."""
+    """A product of experts for every subset S of the modalities: q_S(z) ∝ p0(z) Π_{m in S} q_m(z | x_m)."""
 
     Config: ClassVar[type] = MVAEConfig
 

@@ -25,7 +25,7 @@ class MVTCAEConfig(GaussianConfig):
 
 
 class MVTCAE(GaussianMethod):
-    """q(z | X) ∝ Π_m q_m(z | x_m): a product of experts without the prior."""
+    """A product of experts without the prior: q(z | X) ∝ Π_m q_m(z | x_m)."""
 
     Config: ClassVar[type] = MVTCAEConfig
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.commands import Subparsers
 from bench.commands.arguments import parse_evaluators, parse_priors
-from bench.commands.options import add_data_root_option, add_device_option
+from bench.commands.options import add_data_root_option, add_device_option, add_volume_options, volume_of
 from bench.commands.report import make_report
 from bench.errors import BenchError, UsageError, printable
 from evaluators import EVALUATORS
@@ -18,7 +18,7 @@ from methods import PRIORS
 
 if TYPE_CHECKING:
     from bench.evaluation.finished import Task
-    from bench.execution.progress import Display
+    from bench.execution.screen import Screen
     from bench.runs.run import Run
 
 EXAMPLES = """examples:
@@ -48,13 +48,14 @@ def add(commands: Subparsers) -> None:
     add_data_root_option(evaluate)
     add_device_option(evaluate)
     evaluate.add_argument("--force", action="store_true", help="compute again what is there")
+    add_volume_options(evaluate)
     evaluate.set_defaults(command=evaluate_command)
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
     from bench.evaluation.finding import find_runs
     from bench.execution.orders import by_data
-    from bench.execution.progress import Display
+    from bench.execution.screen import Screen
 
     task = wanted(options)
     failed = False
@@ -65,10 +66,10 @@ def evaluate_command(options: argparse.Namespace) -> int:
         print(printable(f"bench: {text}"), file=sys.stderr)
 
     runs = find_runs(options.runs, warn)
-    with Display() as display:
+    with Screen(volume_of(options)) as screen:
         for group in by_data(runs):
             try:
-                evaluate_group(group, options, task, display, warn)
+                evaluate_group(group, options, task, screen, warn)
             except UsageError:
                 raise
             except BenchError as error:  # its data are missing, say; the other runs' may be there
@@ -79,7 +80,7 @@ def evaluate_command(options: argparse.Namespace) -> int:
 
 
 def evaluate_group(
-    runs: Sequence[Run], options: argparse.Namespace, task: Task, display: Display, warn: Callable[[str], None]
+    runs: Sequence[Run], options: argparse.Namespace, task: Task, screen: Screen, warn: Callable[[str], None]
 ) -> None:
     """The runs on one dataset, which is loaded once. What cannot be evaluated is reported, and the others are."""
     from bench.config.evaluation import resolve_evaluation
@@ -91,11 +92,11 @@ def evaluate_group(
     dataset, source = runs[0].config.dataset, runs[0].config.source
     known = dataset_source(dataset)
     data = known.load(source, options.data_root).to(choose_device(options.device))
-    trained = classifiers(data, display.message)
+    trained = classifiers(data, screen.message)
     for run in runs:
         try:
             evaluation = resolve_evaluation(dataset, run.config.preset, options.set, presets=known.presets)
-            evaluate_run(run, evaluation, task, data, trained, display.message)
+            evaluate_run(run, evaluation, task, data, trained, screen.message)
         except UsageError:
             raise
         except BenchError as error:

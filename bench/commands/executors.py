@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.commands.options import add_volume_options, volume_of
 from bench.commands.report import is_current, make_report
 from bench.errors import BenchError, UsageError, unknown
 from bench.execution.durations import parse_duration
@@ -44,6 +45,7 @@ def add_executor_options(command: argparse.ArgumentParser) -> None:
         help="such as 90s, 9m or 1.5h, from the start of the command: when it is used up, the runs at work save their "
         "state (partial), no other is started, and the exit code is 75",
     )
+    add_volume_options(command)
 
 
 def execution_of(options: argparse.Namespace) -> Execution:
@@ -68,6 +70,7 @@ def execution_of(options: argparse.Namespace) -> Execution:
         **{name: getattr(options, name) for name in ("out", "data_root", "device", "force", "executor", "jobs")},
         **{name: getattr(options, name) for name in ("cluster", "wait", "fail_fast")},
         deadline=deadline,
+        volume=volume_of(options),
     )
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.datasets import DATASETS
+
+if TYPE_CHECKING:
+    from bench.execution.screen import Volume
 
 
 def add_data_options(command: argparse.ArgumentParser) -> None:
@@ -36,3 +41,17 @@ def add_out_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", type=Path, default=Path("results"), help="folder of runs and tables (default results)"
     )
+
+
+def add_volume_options(command: argparse.ArgumentParser) -> None:
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("-q", "--quiet", action="store_true", help="on stderr only what goes wrong")
+    how.add_argument("-v", "--verbose", action="store_true", help="a line for every epoch, and what the cache does")
+
+
+def volume_of(options: argparse.Namespace) -> Volume:
+    """How much the command tells; from now on, `bench`'s log as well."""
+    if options.verbose:
+        logging.getLogger("bench").setLevel(logging.DEBUG)
+        return "verbose"
+    return "quiet" if options.quiet else "normal"

@@ -82,16 +82,16 @@ def costs(
     options: argparse.Namespace, result: dict[str, Any], modalities: Sequence[Modality], device: torch.device
 ) -> None:
     """Measures every method's step and evaluation; prints and writes them."""
-    from bench.execution.progress import Display
+    from bench.execution.screen import Screen
     from bench.speed.measure import configurations, flat, measure
     from bench.speed.tables import print_tables
 
     methods = parse_methods(options.methods)
     configs = configurations(methods, options.dataset, options.preset, result["settings"], options.latent, modalities)
     result["methods"] = []
-    with Display() as display:
+    with Screen() as screen:
         for config in configs:
-            display.message(f"{config.method}: measuring")
+            screen.message(f"{config.method}: measuring")
             result["methods"].append(measure(config, modalities, device, options.rounds, options.tuples))
     print_tables(result)
     write(options, result, flat(result))
@@ -101,16 +101,16 @@ def scaling(
     options: argparse.Namespace, result: dict[str, Any], modalities: Sequence[Modality], device: torch.device
 ) -> None:
     """Measures how the methods' steps scale; prints and writes it."""
-    from bench.execution.progress import Display
+    from bench.execution.screen import Screen
     from bench.speed.measure import place
     from bench.speed.scaling import exponents, measure_scaling
     from bench.speed.tables import print_scaling
 
     methods = parse_methods(options.methods)
-    with Display() as display:
+    with Screen() as screen:
         result["points"] = measure_scaling(
             *(methods, options.dataset, options.preset, result["settings"], options.latent, modalities),
-            *(device, options.rounds, display.message),
+            *(device, options.rounds, screen.message),
         )
     result["exponents"] = exponents(result["points"])
     print_scaling(result)

@@ -48,6 +48,15 @@ class Preset:
 
         Raises UsageError where there is neither.
         """
+        found = self.entry_of(name)
+        entry = dict(self.methods[found])
+        if found == name:
+            return entry
+        known = ("trainer", *field_types(method_class(name).Config))
+        return {key: value for key, value in entry.items() if key in known}
+
+    def entry_of(self, name: str) -> str:
+        """Which method's entry is the method's: its own, or that of one that it is `like`. Raises UsageError."""
         found, seen = name, [name]
         while found not in self.methods:
             like = method_class(found).like
@@ -55,11 +64,7 @@ class Preset:
                 raise UsageError(self._missing_entry(name))
             found = like
             seen.append(found)
-        entry = dict(self.methods[found])
-        if found == name:
-            return entry
-        known = ("trainer", *field_types(method_class(name).Config))
-        return {key: value for key, value in entry.items() if key in known}
+        return found
 
     def _missing_entry(self, name: str) -> str:
         like, defaults = method_class(name).like, as_plain(field_defaults(method_class(name).Config))

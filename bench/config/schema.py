@@ -25,10 +25,10 @@ class TrainerConfig:
     Held-out tuples are not trained on; the method is measured on them while it is trained (`bench.datasets.held_out`).
     """
 
-    epochs: int = 150
-    batch_size: int = 128
-    lr: float = 1e-3
-    amsgrad: bool = True
+    epochs: int = 150  # passes over the training split
+    batch_size: int = 128  # tuples of a step
+    lr: float = 1e-3  # highest learning rate of the networks
+    amsgrad: bool = True  # whether Adam's step never grows (Reddi et al. 2018)
     schedule: Literal["constant", "cosine"] = "constant"  # of the learning rates; cosine ends at 2 %
     warmup: float = 0.0  # share of the training over which the learning rate grows from 0
     validation: float = 0.0  # share of the training tuples that are held out
@@ -66,9 +66,9 @@ class LikelihoodConfig:
     """The likelihood of one modality: `scale` and `weight` are those of `methods.modality.Modality`."""
 
     kind: str  # of the modality, which the data decide: "image", "text"
-    likelihood: str
-    scale: float
-    weight: float
+    likelihood: str  # family of p(x_m | z, w_m)
+    scale: float  # Laplace's b or the standard deviation σ, where the family has one
+    weight: float  # λ_m, factor on log p(x_m | ·) in every objective
 
     def __post_init__(self) -> None:
         require(

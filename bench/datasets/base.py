@@ -142,6 +142,9 @@ class DatasetSource(Protocol):
     def choose_source(self, source: str, data_root: Path) -> str:
         """The word itself, or for "auto" the best source whose files are there. Raises UsageError for another word."""
 
+    def missing(self, source: str, data_root: Path) -> str | None:
+        """What one of `sources` lacks under the data root, for people; None where its files are there. Opens none."""
+
     def modalities(self, source: str, data_root: Path) -> tuple[Modality, ...]:
         """The specs, in the order of the tables' rows. Loads no data."""
 

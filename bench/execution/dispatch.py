@@ -13,10 +13,10 @@ from bench.errors import BenchError
 from bench.execution.devices import choose_device
 from bench.execution.orders import Order, by_data
 from bench.execution.pool import environments, run_pool, tasks_of, warm_up
-from bench.execution.progress import Display
+from bench.execution.screen import Volume
 from bench.execution.stopping import StopRequest
 from bench.execution.submissions import JobRecord, new_submission
-from bench.execution.watching import Overview
+from bench.execution.watching import Board, names
 from bench.execution.worker import execute_order, prepare
 from bench.runner import Outcome
 from bench.runs.machine import cores
@@ -40,6 +40,7 @@ class Execution:
         wait: whether to wait for the jobs of SLURM.
         fail_fast: start no other run after a failed one.
         deadline: the end of the time budget, in terms of time.monotonic().
+        volume: how much is told of the runs.
     """
 
     out: Path
@@ -52,6 +53,7 @@ class Execution:
     wait: bool = False
     fail_fast: bool = False
     deadline: float | None = None
+    volume: Volume = "normal"
 
     def order(self, runs: Sequence[Run]) -> Order:
         return Order(
@@ -96,17 +98,19 @@ def in_this_process(runs: Sequence[Run], how: Execution) -> dict[Run, Outcome]:
     """One after another."""
     outcomes: dict[Run, Outcome] = {}
     stop = StopRequest(how.deadline)
-    record_plan(how.unfinished(runs), how)
-    with Display() as display:
+    unfinished = how.unfinished(runs)
+    record_plan(unfinished, how)
+    with Board(how.volume) as board:
+        board.expect(unfinished)
         for group in by_data(runs):
             if how.fail_fast and "failed" in outcomes.values():
                 break
             if outcomes and (reason := stop()):  # the next data need not be loaded
-                unfinished = how.unfinished(group)
-                outcomes |= {run: reason if run in unfinished else "skipped" for run in group}
+                lacking = how.unfinished(group)
+                outcomes |= {run: reason if run in lacking else "skipped" for run in group}
             else:
                 try:
-                    outcomes |= execute_order(how.order(group), display, stop)
+                    outcomes |= execute_order(how.order(group), board, stop)
                 except BenchError as error:
                     outcomes |= refused(group, runs, error)
     return outcomes
@@ -142,19 +146,19 @@ def in_several(runs: Sequence[Run], how: Execution, jobs: int) -> dict[Run, Outc
     outcomes: dict[Run, Outcome] = {run: "skipped" for run in runs if run not in unfinished}
     if unfinished:
         warm_up()
-    with Overview() as overview:
+    with Board(how.volume, at_once=jobs) as board:
         for group in by_data(runs):
             try:
-                prepare(how.order(group), overview.message)
+                prepare(how.order(group), board.message)
             except BenchError as error:
                 outcomes |= refused(group, runs, error)
                 unfinished = [run for run in unfinished if run not in group]
-        for run, outcome in outcomes.items():
-            overview.message(f"{run.name}: {outcome}")
+        for name, outcome in zip(names(list(outcomes)), outcomes.values(), strict=True):
+            board.message(f"{name}: {outcome}", important=outcome == "failed")
         if unfinished:
             orders = [how.order([run]) for run in unfinished]
             tasks = tasks_of(orders, new_submission(how.out, "local"))
             slots = environments(jobs, how.device)
-            overview.message(f"{len(tasks)} runs, {len(slots)} at once; their logs are in {tasks[0].log.parent}")
-            outcomes |= run_pool(tasks, slots, overview, StopRequest(how.deadline), fail_fast=how.fail_fast)
+            board.message(f"{len(tasks)} runs, {len(slots)} at once; their logs are in {tasks[0].log.parent}")
+            outcomes |= run_pool(tasks, slots, board, StopRequest(how.deadline), fail_fast=how.fail_fast)
     return outcomes

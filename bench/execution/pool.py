@@ -21,7 +21,7 @@ from bench.execution.orders import Order
 from bench.execution.sequential import failure
 from bench.execution.stopping import StopRequest
 from bench.execution.submissions import JobRecord, Submission
-from bench.execution.watching import Overview
+from bench.execution.watching import Board, names
 from bench.execution.worker import pool_process
 from bench.runner import Outcome
 from bench.runs.machine import cores
@@ -100,7 +100,7 @@ def visible_gpus() -> list[str]:
 def run_pool(
     tasks: Sequence[Task],
     slots: Sequence[Mapping[str, str]],
-    overview: Overview,
+    board: Board,
     stop: StopRequest,
     *,
     fail_fast: bool = False,
@@ -113,7 +113,7 @@ def run_pool(
 
     Raises KeyboardInterrupt after a second signal, when all processes have ended.
     """
-    pool = _Pool(tasks, slots, overview)
+    pool = _Pool(tasks, slots, board)
     with stop.listening():
         try:
             while pool.waiting or pool.workers:
@@ -125,7 +125,7 @@ def run_pool(
                     pool.waiting.clear()
                 pool.fill()
                 pool.collect()
-                overview.show(pool.states())
+                board.show(pool.states())
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         except BaseException:
             # Also where it is our own fault: no process may outlive whoever started it.
@@ -135,8 +135,9 @@ def run_pool(
 
 
 class _Pool:
-    def __init__(self, tasks: Sequence[Task], slots: Sequence[Mapping[str, str]], overview: Overview) -> None:
-        self.tasks, self.slots, self.overview = tasks, slots, overview
+    def __init__(self, tasks: Sequence[Task], slots: Sequence[Mapping[str, str]], board: Board) -> None:
+        self.tasks, self.slots, self.board = tasks, slots, board
+        self.names = names([task.run for task in tasks])
         self.waiting, self.free = deque(tasks), deque(range(len(slots)))
         self.workers: list[Worker] = []
         self.outcomes: dict[Run, Outcome] = {}
@@ -154,9 +155,10 @@ class _Pool:
             self.free.append(worker.slot)
             run, code = worker.task.run, worker.process.exitcode or 0
             self.outcomes[run] = outcome = OUTCOMES.get(code, "failed")
-            number = self.tasks.index(worker.task) + 1
+            number = self.tasks.index(worker.task)
             remark = cause(worker.task, code) if outcome == "failed" else ""
-            self.overview.message(f"[{number}/{len(self.tasks)}] {run.name}: {outcome}{remark}")
+            text = f"[{number + 1}/{len(self.tasks)}] {self.names[number]}: {outcome}{remark}"
+            self.board.message(text, important=outcome == "failed")
 
     def leave_out(self, reason: Outcome) -> None:
         """What has not started does not start any more."""

@@ -13,11 +13,12 @@ from bench.execution.cluster import read_cluster
 from bench.execution.observer import Observation, Observer
 from bench.execution.orders import by_data
 from bench.execution.scheduler import ask_scheduler
+from bench.execution.screen import Volume
 from bench.execution.sequential import failure
 from bench.execution.slurm import Array, arrays, check_sbatch, max_array_size, submit
 from bench.execution.states import WAITING, Handed, handed_over, prospect_of
 from bench.execution.submissions import Submission, new_submission
-from bench.execution.watching import Overview, count
+from bench.execution.watching import Board, count, names
 from bench.runs.state import AT_WORK
 from bench.runs.store import check_writable
 
@@ -51,40 +52,39 @@ def submit_runs(runs: Sequence[Run], how: Execution) -> Mapping[Run, Outcome] | 
     print(f"bench: submitted {len(todo)} runs as {len(submission.jobs)} jobs of SLURM: {', '.join(ids)}")
     print(f"states   bench status --out {how.out} --watch\ncancel   bench cancel --out {how.out}")
     print(f"tables   bench report --out {how.out}\nlogs     {submission.folder / 'slurm'}", flush=True)
-    return {**outcomes, **wait(submission, todo)} if how.wait else None
+    return {**outcomes, **wait(submission, todo, how.volume)} if how.wait else None
 
 
-def wait(submission: Submission, runs: Sequence[Run]) -> dict[Run, Outcome]:
+def wait(submission: Submission, runs: Sequence[Run], volume: Volume = "normal") -> dict[Run, Outcome]:
     """Waits until every run of the submission has ended, and says why those that wait do not start.
 
     Raises KeyboardInterrupt after Ctrl-C, and leaves the jobs alone.
     """
-    with Overview() as overview:
+    with Board(volume, at_once=None) as board:
         try:
-            states = _watch(submission, runs, overview)
+            states = _watch(submission, runs, board)
         except KeyboardInterrupt:
             advice = f"`bench cancel --out {submission.out}` ends them"
-            overview.message(f"bench: waits no longer; the jobs stay. {advice}")
+            board.message(f"bench: waits no longer; the jobs stay. {advice}")
             raise
-        if (counts := count(states)) != overview.shown:
-            overview.message(counts)
-        for run, state in states.items():
+        board.message(count(states))
+        for (run, state), name in zip(states.items(), names(list(states)), strict=True):
             if state != "done":
-                overview.message(f"{run.name}: {state} {failure(run)}".rstrip())
+                board.message(f"{name}: {state} {failure(run)}".rstrip(), important=True)
     outcomes: dict[str, Outcome] = {"done": "done", "interrupted": "interrupted", "partial": "partial"}
     return {run: outcomes.get(state, "failed") for run, state in states.items()}
 
 
-def _watch(submission: Submission, runs: Sequence[Run], overview: Overview) -> dict[Run, str]:
+def _watch(submission: Submission, runs: Sequence[Run], board: Board) -> dict[Run, str]:
     observer = Observer(submission.out)
     while True:
         observed = observer.look()
         states = latest_states(observed, submission, runs)
-        overview.show(states)
+        board.show(states)
         if not set(states.values()) & {*AT_WORK, *WAITING}:
             return states
         for reason in reasons(observed, states):
-            overview.tell_once(f"queued: {reason}")
+            board.tell_once(f"queued: {reason}")
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 

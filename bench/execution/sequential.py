@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from bench.datasets.base import Dataset
 from bench.errors import BenchError
 from bench.evaluation.classifiers import Classifiers
-from bench.execution.progress import Display
 from bench.execution.stopping import StopRequest
+from bench.execution.watching import Board, names
 from bench.runner import Outcome, execute
 from bench.runs.run import Run
 
@@ -22,7 +21,7 @@ def execute_in_order(
     runs: Sequence[Run],
     data: Dataset,
     classifiers: Classifiers,
-    display: Display,
+    board: Board,
     *,
     force: bool,
     fail_fast: bool,
@@ -34,14 +33,17 @@ def execute_in_order(
     reason is their outcome.
     """
     outcomes: dict[Run, Outcome] = {}
-    titles = {run: f"[{number}/{len(runs)}] {name}" for number, (run, name) in enumerate(_names(runs), 1)}
+    titles = {
+        run: f"[{number}/{len(runs)}] {name}"
+        for number, (run, name) in enumerate(zip(runs, names(runs), strict=True), 1)
+    }
     asked = stop or StopRequest()
 
     def attempt(run: Run) -> Outcome:
         try:
-            return execute(run, data, classifiers, force=force, report=display.progress, stop=asked)
+            return execute(run, data, classifiers, force=force, report=board.progress, stop=asked)
         except BenchError as error:  # of this run's directory, which stays as it is
-            display.message(f"{titles[run]}: {error}")
+            board.message(f"{titles[run]}: {error}", important=True)
             return "failed"
 
     with asked.listening():
@@ -50,9 +52,11 @@ def execute_in_order(
                 if (reason := asked()) and (force or not run.finished(run.config.evaluation)):
                     outcomes[run] = reason
                     continue
-                display.start(titles[run])
+                board.begin(run)
                 outcomes[run] = outcome = _when_free(partial(attempt, run), asked) if patient else attempt(run)
-                display.message(f"{titles[run]}: {outcome}{_remark(run, outcome)}")
+                board.end(run, outcome)
+                text = f"{titles[run]}: {outcome}{_remark(run, outcome)}"
+                board.message(text, important=outcome == "failed")
                 if outcome == "failed" and fail_fast:
                     return outcomes
     return outcomes
@@ -74,12 +78,6 @@ def failure(run: Run) -> str:
     status = run.status
     error = status.get("error")
     return f"({error['kind']}): {error['type']}: {error['message']}" if status["state"] == "failed" and error else ""
-
-
-def _names(runs: Sequence[Run]) -> list[tuple[Run, str]]:
-    """With the configuration's hash where a name would stand for several runs, as in a sweep."""
-    often = Counter(run.name for run in runs)
-    return [(run, f"{run.name} ({run.config.hash})" if often[run.name] > 1 else run.name) for run in runs]
 
 
 def _when_free(attempt: Callable[[], Outcome], stop: StopRequest) -> Outcome:

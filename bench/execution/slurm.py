@@ -50,15 +50,17 @@ class Job:
     def __call__(self) -> None:
         from bench.execution.orders import read_order  # noqa: PLC0415
         from bench.execution.preemption import Preemption  # noqa: PLC0415
-        from bench.execution.progress import Display  # noqa: PLC0415
         from bench.execution.sequential import exit_code  # noqa: PLC0415
+        from bench.execution.watching import Board  # noqa: PLC0415
         from bench.execution.worker import execute_order  # noqa: PLC0415
 
         requeue: Callable[..., object] = signal.getsignal(signal.SIGUSR2)  # type: ignore[assignment]
         stop = Preemption(lambda: requeue(signal.SIGUSR2))
         try:
-            with Display() as display:
-                outcomes = set(execute_order(read_order(Path(self.order)), display, stop).values())
+            order = read_order(Path(self.order))
+            with Board() as board:
+                board.expect(order.runs)
+                outcomes = set(execute_order(order, board, stop).values())
         except BenchError as error:
             print(f"bench: {printable(str(error))}", file=sys.stderr)
             sys.exit(error.exit_code)

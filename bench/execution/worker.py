@@ -18,9 +18,9 @@ from bench.errors import BenchError, DataMissing, UsageError, log_to_stderr, pri
 from bench.evaluation.classifiers import Classifiers, classifiers
 from bench.execution.devices import choose_device
 from bench.execution.orders import Order, read_order
-from bench.execution.progress import Display
 from bench.execution.sequential import execute_in_order, exit_code
 from bench.execution.stopping import StopRequest, stop_with_parent
+from bench.execution.watching import Board
 from bench.runner import Outcome
 from bench.runs.run import Run
 
@@ -50,14 +50,14 @@ def prepare(order: Order, message: Callable[[str], None]) -> tuple[Dataset, Clas
     return data, trained
 
 
-def execute_order(order: Order, display: Display, stop: StopRequest) -> Mapping[Run, Outcome]:
+def execute_order(order: Order, board: Board, stop: StopRequest) -> Mapping[Run, Outcome]:
     """Executes the order's runs one after another, in this process; first those that are trained again."""
-    data, trained = prepare(order, display.message)
+    data, trained = prepare(order, board.message)
     retrained = [run for run in order.runs if order.retrains(run)]
     outcomes: dict[Run, Outcome] = {}
     for force in (True, False):
         runs = [run for run in order.runs if (run in retrained) == force]
-        outcomes |= execute_in_order(runs, data, trained, display, force=force, fail_fast=order.fail_fast, stop=stop)
+        outcomes |= execute_in_order(runs, data, trained, board, force=force, fail_fast=order.fail_fast, stop=stop)
         if order.fail_fast and "failed" in outcomes.values():
             break
     return outcomes
@@ -75,8 +75,9 @@ def main(arguments: Sequence[str]) -> int:
         if len(arguments) != 1:
             raise UsageError(f"bench.execution.worker takes one work order (a file), got {len(arguments)} arguments")
         order = read_order(Path(arguments[0]))
-        with Display() as display:
-            return exit_code(execute_order(order, display, StopRequest(deadline_of(order))).values())
+        with Board() as board:
+            board.expect(order.runs)
+            return exit_code(execute_order(order, board, StopRequest(deadline_of(order))).values())
     except BenchError as error:
         print(f"bench: {printable(str(error))}", file=sys.stderr)
         return error.exit_code

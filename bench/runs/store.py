@@ -136,15 +136,18 @@ def _refuse(constant: str) -> None:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Waits for, then holds, the lock file `path`. The kernel lets go of it when the process ends, however it ends."""
+def exclusive(path: Path, wait: bool = True) -> Iterator[None]:
+    """Waits for, then holds, the lock file `path`. The kernel lets go of it when the process ends, however it ends.
+
+    Raises BlockingIOError where another process holds it and `wait` is false.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)  # at once, even if it is a FIFO
     except PermissionError:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # somebody else's file can be locked all the same
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)

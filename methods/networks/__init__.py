@@ -40,8 +40,8 @@ NETWORKS: dict[str, dict[str, Networks]] = {
 class NetworkChoice:
     """The family for each kind of modality."""
 
-    image: NetworkName = "patch"
-    text: NetworkName = "patch"
+    image: NetworkName = "patch"  # encoder and decoder of images
+    text: NetworkName = "patch"  # encoder and decoder of sentences
 
     def of(self, modality: Modality) -> Networks:
         """Raises ValueError for a kind that has no networks."""

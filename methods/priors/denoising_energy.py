@@ -27,11 +27,11 @@ class DenoisingEnergyPriorConfig(PriorConfig):
     """The network has a learning rate of its own."""
 
     name: Literal["denoising-energy"] = "denoising-energy"
-    width: int = 256
-    blocks: int = 3
-    features: int = 64  # of the time
+    width: int = 256  # hidden units of the network
+    blocks: int = 3  # residual blocks of the network
+    features: int = 64  # of the time, which the network is given
     ema: float = 0.002  # weight of the newest parameters in the average that samples and densities are of
-    lr: float = 1e-3
+    lr: float = 1e-3  # learning rate of the network
     levels: int = 50  # of noise, from p0 down to t₀
     moves: int = 2  # Langevin steps at each level
     step_size: float = 0.8  # of these steps, in units of the level's σ
@@ -54,9 +54,9 @@ class DenoisingEnergyFitConfig(VelocityFitConfig):
     lr: float = 2e-3
     iterations: int = 3600
     batch_size: int = 256
-    levels: int = 50
-    moves: int = 2
-    step_size: float = 0.8
+    levels: int = 50  # of noise, from p0 down to t₀
+    moves: int = 2  # Langevin steps at each level
+    step_size: float = 0.8  # of these steps, in units of the level's σ
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,9 +73,10 @@ def check_annealing(c: DenoisingEnergyPriorConfig | DenoisingEnergyFitConfig) ->
 
 
 class DenoisingEnergyPrior(DenoisingPrior):
-    """p_t(z) ∝ exp(−f(z, t)) N(z; 0, I), z noised to the level t as in `DenoisingPrior`.
+    """An energy of every noise level, learned without chains: p_t(z) ∝ exp(−f(z, t)) N(z; 0, I).
 
-    The score of p_t is −E[e | z_t] / σ, and e = σ z_t + α v: so ∇log p_t = −z_t − α/σ E[v | z_t], and
+    z is noised as in `DenoisingPrior`. The score of p_t is −E[e | z_t] / σ, and e = σ z_t + α v: so
+    ∇log p_t = −z_t − α/σ E[v | z_t], and
 
         ∇f(z, t) = α/σ E[v | z_t = z].
 

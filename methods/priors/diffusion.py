@@ -34,13 +34,13 @@ class DiffusionPriorConfig(PriorConfig):
     """The network is the fitted prior's; it has a learning rate of its own."""
 
     name: Literal["diffusion"] = "diffusion"
-    width: int = 256
-    blocks: int = 3
-    features: int = 64  # of the time
+    width: int = 256  # hidden units of the network
+    blocks: int = 3  # residual blocks of the network
+    features: int = 64  # of the time, which the network is given
     ema: float = 0.002  # weight of the newest parameters in the average that samples and densities are of
-    lr: float = 1e-3
-    sampler: Sampler = "deterministic"
-    sampler_steps: int = 100
+    lr: float = 1e-3  # learning rate of the network
+    sampler: Sampler = "deterministic"  # from noise to a sample
+    sampler_steps: int = 100  # of the sampler
     density_steps: int = 50  # of Heun's method, for the log-density
 
     @property
@@ -55,8 +55,8 @@ class DiffusionPriorConfig(PriorConfig):
 
 @dataclass(frozen=True)
 class DiffusionFitConfig(VelocityFitConfig):
-    sampler: Sampler = "deterministic"
-    sampler_steps: int = 100
+    sampler: Sampler = "deterministic"  # from noise to a sample
+    sampler_steps: int = 100  # of the sampler
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -148,7 +148,7 @@ class DenoisingPrior(Prior):
 
 
 class DiffusionPrior(DenoisingPrior):
-    """A network that is v̂ itself."""
+    """A diffusion whose network is v̂ itself."""
 
     Config: ClassVar[type[PriorConfig] | None] = DiffusionPriorConfig
     FitConfig: ClassVar[type[FitConfig] | None] = DiffusionFitConfig

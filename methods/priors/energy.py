@@ -24,7 +24,7 @@ AVERAGE = 0.005  # weight of the newest parameters in their average, of an energ
 
 
 class EnergyPrior(FactorisedPrior):
-    """p_α(z) = exp(−f_α(u)) p0(u) |∂u/∂z| / Z(α), learned by maximum likelihood with Langevin negatives.
+    """An energy f, learned by maximum likelihood with Langevin negatives: p_α(z) = exp(−f_α(u)) p0(u) |∂u/∂z| / Z(α).
 
     u is z itself, or with `standardise` (z − mean) / std under running moments of the posterior, so that steps and
     wells have one size whatever scale the encoders choose. Chains start at p0 (short-run, as on the poster), or persist

@@ -14,22 +14,22 @@ class EnergyPriorConfig(PriorConfig):
     """p_α(z) ∝ exp(−f_α(z)) p0(z); the poster prints p0 = N(0, I), and starts every chain there."""
 
     name: Literal["energy"] = "energy"
-    base: Literal["laplace", "normal"] = "normal"  # p0
-    scale: float = 1.0  # of p0
+    base: Literal["laplace", "normal"] = "normal"  # p0, where chains start
+    scale: float = 1.0  # of p0: σ, or b of a Laplace
     standardise: bool = False  # f, p0 and the chains are of u = (z − mean) / std, running moments of the posterior
-    width: int = 200
-    activation: Literal["leaky_relu", "gelu", "silu"] = "leaky_relu"
+    width: int = 200  # hidden units of f's network
+    activation: Literal["leaky_relu", "gelu", "silu"] = "leaky_relu"  # of f's network
     steps: int = 60  # of Langevin dynamics from p0 to a sample
-    step_size: float = 0.4
-    lr: float = 1e-4
-    betas: tuple[float, float] = (0.5, 0.999)
-    lr_decay: float = 0.998  # per epoch
-    clip: float = 100.0  # on the norm of the energy's gradient
+    step_size: float = 0.4  # of Langevin dynamics
+    lr: float = 1e-4  # learning rate of f
+    betas: tuple[float, float] = (0.5, 0.999)  # of Adam, for f
+    lr_decay: float = 0.998  # factor on the learning rate of f, per epoch
+    clip: float = 100.0  # bound on the norm of f's gradient
     penalty: float = 0.0  # weight of E f(z⁺)² + E f(z⁻)², which keeps energies near 0
     noise: float = 0.0  # standard deviation of what is added to u of the posterior, a bound on how sharp wells become
     start: float = 0.0  # share of the training after which the energy is learned
     warmup: float = 0.0  # share of the training over which f's weight in the ELBO grows to 1
-    chains: int = 128
+    chains: int = 128  # Langevin chains of an update
     buffer: int = 0  # chains that persist from update to update; 0: all start at p0
     fresh: float = 0.02  # share of persistent chains that start at p0 again
     moves: int = 8  # Langevin steps of persistent chains in an update
@@ -49,23 +49,23 @@ class EnergyPriorConfig(PriorConfig):
 class EnergyFitConfig(FitConfig):
     """The same, learned on frozen posteriors in standardised coordinates ("two-stage"), with Adam under a cosine."""
 
-    base: Literal["laplace", "normal"] = "normal"
-    scale: float = 1.0
-    width: int = 256
-    activation: Literal["leaky_relu", "gelu", "silu"] = "silu"
-    steps: int = 200
-    step_size: float = 0.2
-    lr: float = 2e-3
-    betas: tuple[float, float] = (0.0, 0.999)
-    clip: float = 10.0
-    penalty: float = 0.001
-    noise: float = 0.1
-    chains: int = 128
-    buffer: int = 5120
-    fresh: float = 0.02
-    moves: int = 8
-    iterations: int = 3000
-    batch_size: int = 128
+    base: Literal["laplace", "normal"] = "normal"  # p0, where chains start
+    scale: float = 1.0  # of p0: σ, or b of a Laplace
+    width: int = 256  # hidden units of f's network
+    activation: Literal["leaky_relu", "gelu", "silu"] = "silu"  # of f's network
+    steps: int = 200  # of Langevin dynamics from p0 to a sample
+    step_size: float = 0.2  # of Langevin dynamics
+    lr: float = 2e-3  # highest learning rate of f
+    betas: tuple[float, float] = (0.0, 0.999)  # of Adam
+    clip: float = 10.0  # bound on the norm of f's gradient
+    penalty: float = 0.001  # weight of E f(z⁺)² + E f(z⁻)², which keeps energies near 0
+    noise: float = 0.1  # standard deviation of what is added to the posterior's samples
+    chains: int = 128  # Langevin chains of an update
+    buffer: int = 5120  # chains that persist from update to update; 0: all start at p0
+    fresh: float = 0.02  # share of persistent chains that start at p0 again
+    moves: int = 8  # Langevin steps of persistent chains in an update
+    iterations: int = 3000  # updates
+    batch_size: int = 128  # posterior samples of an update
 
     # Parts of the training that a fit does not have: the energy is there from the first step on, and u is given.
     standardise: ClassVar[bool] = False

@@ -20,7 +20,7 @@ class LaplacePriorConfig(PriorConfig):
     """Laplace(0, b)."""
 
     name: Literal["laplace"] = "laplace"
-    scale: float = 1.0  # b
+    scale: float = 1.0  # b of every dimension
 
     def __post_init__(self) -> None:
         require(scale=(self.scale, self.scale > 0, "> 0"))
@@ -31,7 +31,7 @@ class NormalPriorConfig(PriorConfig):
     """N(0, σ²)."""
 
     name: Literal["normal"] = "normal"
-    scale: float = 1.0  # σ
+    scale: float = 1.0  # σ of every dimension
 
     @property
     def normal_base(self) -> float | None:
@@ -81,7 +81,7 @@ class FactorisedPrior(Prior):
 
 
 class LaplacePrior(FactorisedPrior):
-    """p(z) = Π_d Laplace(z_d; 0, b), or with the b_d that are fitted."""
+    """A Laplace distribution p(z) = Π_d Laplace(z_d; 0, b), or with the b_d that are fitted."""
 
     Config: ClassVar[type[PriorConfig] | None] = LaplacePriorConfig
     FitConfig: ClassVar[type[FitConfig] | None] = FactorisedFitConfig
@@ -96,7 +96,7 @@ class LaplacePrior(FactorisedPrior):
 
 
 class NormalPrior(FactorisedPrior):
-    """p(z) = N(z; 0, σ² I), or with the σ_d that are fitted."""
+    """A Normal distribution p(z) = N(z; 0, σ² I), or with the σ_d that are fitted."""
 
     Config: ClassVar[type[PriorConfig] | None] = NormalPriorConfig
     FitConfig: ClassVar[type[FitConfig] | None] = FactorisedFitConfig

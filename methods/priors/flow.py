@@ -20,8 +20,8 @@ class FlowPriorConfig(PriorConfig):
     """Learned by the ELBO's gradient, with the trainer's learning rate; it starts as N(0, I)."""
 
     name: Literal["flow"] = "flow"
-    couplings: int = 8
-    width: int = 256
+    couplings: int = 8  # layers of the flow
+    width: int = 256  # hidden units of each layer's network
 
     def __post_init__(self) -> None:
         check_flow(self)
@@ -31,12 +31,12 @@ class FlowPriorConfig(PriorConfig):
 class FlowFitConfig(FitConfig):
     """Maximum likelihood with Adam under a cosine; the epoch with the best held-out likelihood is kept."""
 
-    couplings: int = 8
-    width: int = 256
-    epochs: int = 30
-    batch_size: int = 512
-    lr: float = 1e-3
-    held_out: float = 0.05  # share of the samples
+    couplings: int = 8  # layers of the flow
+    width: int = 256  # hidden units of each layer's network
+    epochs: int = 30  # passes over the samples
+    batch_size: int = 512  # posterior samples of an update
+    lr: float = 1e-3  # highest learning rate
+    held_out: float = 0.05  # share of the samples that choose the epoch
 
     def __post_init__(self) -> None:
         check_flow(self)
@@ -81,7 +81,7 @@ class Coupling(nn.Module):
 
 
 class FlowPrior(Prior):
-    """z = T⁻¹(v), v ~ N(0, I), T a chain of couplings with alternating masks; the density is exact."""
+    """A normalising flow z = T⁻¹(v), v ~ N(0, I), T couplings with alternating masks; the density is exact."""
 
     Config: ClassVar[type[PriorConfig] | None] = FlowPriorConfig
     FitConfig: ClassVar[type[FitConfig] | None] = FlowFitConfig

@@ -23,7 +23,7 @@ from methods.priors.velocity import (
 
 @dataclass(frozen=True)
 class FlowMatchingFitConfig(VelocityFitConfig):
-    sampler_steps: int = 30  # of Heun's method
+    sampler_steps: int = 30  # of Heun's method, from noise to a sample
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -31,7 +31,7 @@ class FlowMatchingFitConfig(VelocityFitConfig):
 
 
 class FlowMatchingPrior(Prior):
-    """z_t = (1 − t) e + t z, from noise e ~ N(0, I) at t = 0 to z at t = 1.
+    """A rectified flow z_t = (1 − t) e + t z, from noise e ~ N(0, I) at t = 0 to z at t = 1.
 
     ∂z_t/∂t = z − e, so v(z_t, t) = E[z − e | z_t] is the velocity of a flow dz_t/dt = v whose density at every t is
     that of z_t: least squares learns it.

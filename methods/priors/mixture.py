@@ -23,7 +23,7 @@ class MixturePriorConfig(PriorConfig):
     """Learned by the ELBO's gradient, with the trainer's learning rate."""
 
     name: Literal["mixture"] = "mixture"
-    components: int = 10  # C
+    components: int = 10  # how many Gaussians
     spread: float = 1.0  # standard deviation of the means at the start
     scale: float = 1.0  # of every component at the start
 
@@ -39,11 +39,11 @@ class MixturePriorConfig(PriorConfig):
 class MixtureFitConfig(FitConfig):
     """Of scikit-learn's GaussianMixture."""
 
-    components: int = 10
-    starts: int = 0  # the best of several; 0: three, or one above 20 components
-    max_iter: int = 500
-    tol: float = 1e-3
-    reg_covar: float = 1e-6
+    components: int = 10  # how many Gaussians
+    starts: int = 0  # of the fit, the best of which counts; 0: three, or one above 20 components
+    max_iter: int = 500  # most iterations of expectation-maximisation
+    tol: float = 1e-3  # gain in likelihood below which it ends
+    reg_covar: float = 1e-6  # added to the variances
 
     def __post_init__(self) -> None:
         require(
@@ -56,7 +56,7 @@ class MixtureFitConfig(FitConfig):
 
 
 class MixturePrior(Prior):
-    """p(z) = Σ_c π_c N(z; μ_c, Σ_c), with full covariances; diagonal ones in more than 128 dimensions."""
+    """A mixture of Gaussians Σ_c π_c N(z; μ_c, Σ_c), of full covariances; diagonal above 128 dimensions."""
 
     FitConfig: ClassVar[type[FitConfig] | None] = MixtureFitConfig
 
@@ -115,7 +115,7 @@ class MixturePrior(Prior):
 
 
 class LearnedMixturePrior(Prior):
-    """p(z) = Σ_c π_c N(z; μ_c, diag s_c²), π by softmax and s by softplus of what the ELBO's gradient learns.
+    """A mixture of Gaussians Σ_c π_c N(z; μ_c, diag s_c²), π by softmax and s by softplus of what is learned.
 
     CMVAE's prior, without its selection of clusters after the training. Its fitted role is `MixturePrior`.
     """

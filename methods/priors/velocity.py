@@ -25,13 +25,13 @@ Field = Callable[[Tensor, Tensor], Tensor]  # z [N, D], t [N] -> dz/dt [N, D]
 class VelocityFitConfig(FitConfig):
     """Least squares on random times with AdamW under a cosine; samples and densities are of the averaged parameters."""
 
-    width: int = 256
-    blocks: int = 3
-    features: int = 64  # of the time
+    width: int = 256  # hidden units of the network
+    blocks: int = 3  # residual blocks of the network
+    features: int = 64  # of the time, which the network is given
     ema: float = 0.002  # weight of the newest parameters in their average
-    lr: float = 1e-3
-    iterations: int = 6000
-    batch_size: int = 512
+    lr: float = 1e-3  # highest learning rate
+    iterations: int = 6000  # updates
+    batch_size: int = 512  # posterior samples of an update
     density_steps: int = 50  # of Heun's method, for the log-density
 
     def __post_init__(self) -> None:

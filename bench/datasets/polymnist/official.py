@@ -38,7 +38,8 @@ def locate(data_root: Path) -> list[Path]:
         return inputs
     raise DataMissing(
         f"no official PolyMNIST under {data_root}: neither PolyMNIST/{{train,test}}/m0…m4/<index>.<digit>.png "
-        f"nor MMNIST/{{train,test}}/{{m0…m4,labels}}.pt is complete. {_alternatives(data_root)}"
+        f"nor MMNIST/{{train,test}}/{{m0…m4,labels}}.pt is complete. `bench data fetch polymnist` gets it. "
+        f"{_alternatives(data_root)}"
     )
 
 

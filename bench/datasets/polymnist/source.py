@@ -49,8 +49,18 @@ class PolyMNIST:
         if source not in ("auto", *self.sources):
             raise UsageError(unknown("source", source, ("auto", *self.sources)))
         if source == "auto":
-            return next(name for name in self.sources if _available(name, data_root))
+            return next(name for name in self.sources if self.missing(name, data_root) is None)
         return source
+
+    def missing(self, source: str, data_root: Path) -> str | None:
+        """Raises DataMissing where the files' folder cannot be looked into: another source would come as a surprise."""
+        try:
+            _SOURCES[source].locate(data_root)
+        except DataMissing as error:
+            return str(error)
+        except OSError as error:
+            raise DataMissing(f"{error.filename or data_root} cannot be looked into: {reason(error)}") from error
+        return None
 
     def modalities(self, source: str, data_root: Path) -> tuple[Modality, ...]:
         self.choose_source(source, data_root)
@@ -86,17 +96,6 @@ class PolyMNIST:
         with refusing(data_root, "folder of data"):
             inputs = _SOURCES[source].locate(data_root)
         return f"{self.name}/{source}", recipe.VERSION, inputs, lambda: _SOURCES[source].build(inputs)
-
-
-def _available(source: str, data_root: Path) -> bool:
-    """Raises DataMissing where the files' folder cannot be looked into: another source would come as a surprise."""
-    try:
-        _SOURCES[source].locate(data_root)
-    except DataMissing:
-        return False
-    except OSError as error:
-        raise DataMissing(f"{error.filename or data_root} cannot be looked into: {reason(error)}") from error
-    return True
 
 
 POLYMNIST = PolyMNIST()

@@ -8,29 +8,60 @@ import pytest
 
 import bench
 from bench.cli import main
-from bench.commands.listing import KINDS, describe
+from bench.commands.describing import describe
+from bench.commands.listing import KINDS
+from bench.datasets.polymnist import POLYMNIST
 from methods import METHODS, registry
 
 
+def rows(capsys, *arguments):
+    """The lines of `bench list`, each as its columns."""
+    assert main(["list", *arguments]) == 0
+    return [re.split(" {2,}", line) for line in capsys.readouterr().out.splitlines()]
+
+
 def test_without_an_argument_everything_is_listed(capsys):
-    assert main(["list"]) == 0
-    printed = capsys.readouterr().out
-    assert re.findall(r"^(\w+):$", printed, re.MULTILINE) == KINDS
-    for name in ("ebm-generalized", "mixture", "polymnist", "polymnist quick", "frechet-cross"):
-        assert re.search(rf"^{name} +\S", printed, re.MULTILINE)
+    listed = rows(capsys)
+    assert [row[0].removesuffix(":") for row in listed if row[0].endswith(":")] == KINDS
+    names = {row[0] for row in listed}
+    assert names >= {"ebm-generalized", "mixture", "polymnist", "polymnist quick", "frechet-cross"}
 
 
 @pytest.mark.parametrize("what", KINDS)
-def test_no_two_entries_have_one_description(capsys, what):
-    assert main(["list", what]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
-    summaries = [line[22:].strip() for line in lines]
-    assert len(set(summaries)) == len(lines)
+def test_every_entry_is_a_line_that_is_like_no_other(capsys, what):
+    listed = rows(capsys, what)
+    summaries = [row[1] for row in listed]
+    assert len(set(summaries)) == len(listed)
     assert all(len(summary) > 10 for summary in summaries)
+    assert all((Path(bench.__file__).parents[1] / row[-1]).is_file() or Path(row[-1]).is_file() for row in listed)
 
 
-def test_to_list_imports_no_torch():
-    command = "import sys; from bench.cli import main; main(['list']); sys.exit('torch' in sys.modules)"
+def test_papers_are_named(capsys):
+    papers = {row[0]: row[2] for row in rows(capsys, "methods")}
+    assert papers["mmvae"] == "Shi et al. 2019"
+    assert papers["mvae"] == "Wu and Goodman 2018"
+    assert papers["moe-elbo"] == "Sutter et al. 2021; Hwang et al. 2021"
+    assert papers["ebm-base"] == "Yuan et al."
+
+
+def test_the_sources_of_a_dataset_are_looked_for(capsys, tmp_path):
+    (row,) = rows(capsys, "datasets", "--data-root", str(tmp_path))
+    assert row[2] == "found: bundled; not found: official, rebuilt"
+
+
+def test_a_dataset_that_cannot_look_for_its_sources_says_why(capsys, monkeypatch, tmp_path):
+    def refuse(self, source, data_root):
+        raise ValueError("a fault of its own")
+
+    monkeypatch.setattr(type(POLYMNIST), "missing", refuse)
+    (row,) = rows(capsys, "datasets")
+    assert row[2] == "ValueError: a fault of its own"
+
+
+def test_to_list_names_imports_no_torch():
+    kinds = [kind for kind in KINDS if kind != "datasets"]
+    command = f"import sys; from bench.cli import main; [main(['list', kind]) for kind in {kinds}]"
+    command += "; sys.exit('torch' in sys.modules)"
     folder = Path(bench.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", command], cwd=folder, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -73,6 +104,6 @@ def test_what_is_passed_on_is_described_where_it_is_made(tmp_path, monkeypatch):
     (package / "__init__.py").write_text('"""The package."""\nfrom far.made import Thing as THING\n')
     (package / "made.py").write_text('"""The module."""\nclass Thing:\n    """A thing.\n\n    More.\n    """\n')
     monkeypatch.syspath_prepend(tmp_path)
-    assert describe("far", "THING", alone=False)[0] == "A thing."
-    assert describe("far", "THING", alone=True)[0] == "The module."
-    assert describe("far", "OTHER", alone=False)[0] == "The package."
+    assert describe("far", "THING", whole=False).summary == "A thing."
+    assert describe("far", "THING", whole=True).summary == "The module."
+    assert describe("far", "OTHER", whole=False).summary == "The package."

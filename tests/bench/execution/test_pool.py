@@ -16,7 +16,7 @@ from bench.execution.orders import Order, read_order
 from bench.execution.pool import Task, end_of, environments, run_pool, tasks_of
 from bench.execution.stopping import StopRequest
 from bench.execution.submissions import new_submission, read_submissions
-from bench.execution.watching import Overview, count, progress_of
+from bench.execution.watching import Board
 from bench.runs.machine import cores
 from bench.runs.run import Run
 from bench.runs.state import write_status
@@ -80,7 +80,7 @@ def tasks(tmp_path, monkeypatch):
 
 def execute(tasks, jobs, stop=None, **options):
     slots = [{"SLOT": str(slot)} for slot in range(jobs)]
-    outcomes = run_pool(tasks, slots, Overview(), stop or StopRequest(), **options)
+    outcomes = run_pool(tasks, slots, Board(), stop or StopRequest(), **options)
     return [outcomes.get(task.run) for task in tasks]
 
 
@@ -185,15 +185,6 @@ def test_every_run_has_an_order_and_stands_in_the_record(tmp_path):
     ((record,), _) = read_submissions(tmp_path)
     assert [job.runs for job in record.jobs] == [[run.relative_path] for run in runs]
     assert [tmp_path / job.log for job in record.jobs] == [task.log for task in tasks]
-
-
-def test_states_are_counted_and_progress_is_read_from_the_status(tmp_path):
-    runs = [Run(tiny_config(), seed, tmp_path) for seed in range(3)]
-    assert count({runs[0]: "done", runs[1]: "running", runs[2]: "done"}) == "2 done, 1 running"
-    write_status(runs[0], "running", epoch=2, epochs=3, share=0.5, loss=12.0, samples_per_second=9, seconds_left=65)
-    write_status(runs[1], "running")
-    assert progress_of(runs[0]) == "epoch 2/3  loss 12.0  9 samples/s  1:05 left"
-    assert progress_of(runs[1]) == "running"
 
 
 @pytest.mark.parametrize(

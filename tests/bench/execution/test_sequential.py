@@ -17,15 +17,18 @@ from tests.toy import image_data
 
 
 class Silent:
-    """A display that keeps the messages, and calls `watch` with each."""
+    """A board that keeps the messages, and calls `watch` with each."""
 
     def __init__(self, watch=lambda text: None, progress=lambda progress: None):
         self.messages, self.watch, self.progress = [], watch, progress
 
-    def start(self, name):
+    def begin(self, run):
         pass
 
-    def message(self, text):
+    def end(self, run, outcome):
+        pass
+
+    def message(self, text, important=False):
         self.messages.append(text)
         self.watch(text)
 
@@ -40,10 +43,10 @@ def _impatient(monkeypatch):
     monkeypatch.setattr(executors, "SECONDS_BETWEEN_CLAIMS", 0.0)
 
 
-def go(runs, display=None, *, force=False, fail_fast=False, **options):
-    display = display or Silent()
+def go(runs, board=None, *, force=False, fail_fast=False, **options):
+    board = board or Silent()
     outcomes = execute_in_order(
-        runs, image_data(), BandClassifiers(), display, force=force, fail_fast=fail_fast, **options
+        runs, image_data(), BandClassifiers(), board, force=force, fail_fast=fail_fast, **options
     )
     return list(outcomes.values())
 
@@ -62,25 +65,25 @@ def states(runs):
 
 
 def test_runs_are_executed_in_order(runs):
-    display = Silent()
-    assert go(runs, display) == ["done"] * 3
-    assert display.messages == [f"[{n}/3] mmvae seed {n - 1}: done" for n in (1, 2, 3)]
+    board = Silent()
+    assert go(runs, board) == ["done"] * 3
+    assert board.messages == [f"[{n}/3] mmvae seed {n - 1}: done" for n in (1, 2, 3)]
     assert go(runs) == ["skipped"] * 3
 
 
 def test_runs_of_a_sweep_are_told_apart(tmp_path):
     swept = [Run(tiny_config("mmvae", "trainer.epochs=1", f"beta={beta}"), 0, tmp_path / "out") for beta in (1.0, 2.0)]
-    display = Silent()
-    go(swept, display)
-    assert display.messages == [f"[{n}/2] mmvae seed 0 ({run.config.hash}): done" for n, run in enumerate(swept, 1)]
+    board = Silent()
+    go(swept, board)
+    assert board.messages == [f"[{n}/2] mmvae seed 0 ({run.config.hash}): done" for n, run in enumerate(swept, 1)]
 
 
 def test_a_failed_run_leaves_the_others_alone_and_its_cause_is_shown(runs):
     spoil(runs[0])
-    display = Silent()
-    assert go(runs[:2], display) == ["failed", "done"]
-    assert "failed (error): BenchError: " in display.messages[0]
-    assert "checkpoint.pt cannot be used" in display.messages[0]
+    board = Silent()
+    assert go(runs[:2], board) == ["failed", "done"]
+    assert "failed (error): BenchError: " in board.messages[0]
+    assert "checkpoint.pt cannot be used" in board.messages[0]
 
 
 def test_a_run_whose_directory_is_not_its_own_leaves_the_others_alone(runs, tmp_path):
@@ -88,9 +91,9 @@ def test_a_run_whose_directory_is_not_its_own_leaves_the_others_alone(runs, tmp_
     runs[0].path.parent.mkdir(parents=True)
     runs[0].path.symlink_to(tmp_path / "mine")
     (tmp_path / "mine" / "training.json").write_text("{}")
-    display = Silent()
-    assert go(runs[:2], display, force=True) == ["failed", "done"]
-    assert "symbolic link" in display.messages[0]
+    board = Silent()
+    assert go(runs[:2], board, force=True) == ["failed", "done"]
+    assert "symbolic link" in board.messages[0]
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["lock", "training.json"]
 
 
@@ -114,9 +117,9 @@ def test_a_busy_run_comes_last_and_is_waited_for(runs):
                     lock.close()
             return super().__call__()
 
-    display = Silent()
-    assert go(runs, display, stop=Stop()) == ["done"] * 3
-    assert [text.partition(" (")[0] for text in display.messages] == [
+    board = Silent()
+    assert go(runs, board, stop=Stop()) == ["done"] * 3
+    assert [text.partition(" (")[0] for text in board.messages] == [
         "[1/3] mmvae seed 0: busy",
         "[2/3] mmvae seed 1: done",
         "[3/3] mmvae seed 2: done",

@@ -71,16 +71,16 @@ def test_nohup_is_respected():
 # In a terminal that closes: prints until it is told to stop, then goes on printing, and leaves word.
 CLOSED = """
 import pathlib, sys, time
-from bench.execution.progress import Display
+from bench.execution.screen import Screen
 from bench.execution.stopping import StopRequest
 stop, folder = StopRequest(), pathlib.Path(sys.argv[1])
-with Display() as display, stop.listening():
-    display.start("a run")
+with Screen() as screen, stop.listening():
+    screen.keep("a run")
     (folder / "listening").touch()
     while not stop():
-        display.message("working")
+        screen.message("working")
         time.sleep(0.01)
-    display.message("saved")
+    screen.message("saved")
 for _ in range(99):
     print("the table", flush=True)
 (folder / "ended").write_text(stop())

@@ -24,6 +24,9 @@ class Tiny:
             raise UsageError(f"unknown source {source!r}: tiny has bundled")
         return "bundled"
 
+    def missing(self, source: str, data_root: Path) -> str | None:
+        return None
+
     def modalities(self, source: str, data_root: Path) -> tuple[Modality, ...]:
         return MODALITIES
 
