@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 # Strings, so that listing names does not import torch.
 DATASETS: Registry[DatasetSource] = Registry(
-    "dataset", "bench.datasets", {"polymnist": "bench.datasets.polymnist:POLYMNIST"}
+    "dataset",
+    "bench.datasets",
+    {"polymnist": "bench.datasets.polymnist:POLYMNIST", "arrays": "bench.datasets.arrays:ARRAYS"},
 )
 
 
