@@ -24,7 +24,8 @@ def restore(tree: Any, where: str, *, presets: Traversable | None = None) -> Run
     """The configuration whose `as_dict` is `tree`, which may lack its evaluation: that is then the preset's.
 
     Every key has to be there, since a default may have changed since the file was written; but for those of held-out
-    tuples, without which none were held out, and networks of kinds that came later. Names are such that no path made of them leads out of a folder.
+    tuples, without which none were held out, and networks of kinds of data that came later. Names are such that no path
+    made of them leads out of a folder.
 
     Args:
         where: the file, for messages.

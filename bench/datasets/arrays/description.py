@@ -1,10 +1,10 @@
 """dataset.yaml: what a folder of arrays says of its modalities and labels.
 
-    modalities:
-      photo: {kind: image}
-      features: {kind: vector, likelihood: normal, scale: 0.5}
-      caption: {kind: text, tokens: 12}
-    labels: {species: 10}  # number of classes; there may be none
+modalities:
+  photo: {kind: image}
+  features: {kind: vector, likelihood: normal, scale: 0.5}
+  caption: {kind: text, tokens: 12}
+labels: {species: 10}  # number of classes; there may be none
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Entry:
 
     def modality(self, name: str, shape: tuple[int, ...], **more: Any) -> Modality:
         """Raises ValueError for a likelihood that the kind does not have."""
-        given = {"likelihood": self.likelihood, "scale": self.scale}
+        given: dict[str, Any] = {"likelihood": self.likelihood, "scale": self.scale}
         own = {key: value for key, value in given.items() if value is not None}
         return KINDS[self.kind](name, shape, **own, weight=self.weight, **more)
 

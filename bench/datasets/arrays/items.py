@@ -145,7 +145,7 @@ def _words(path: Path, number: int, line: bytes) -> list[str]:
     except UnicodeDecodeError:
         raise DataMissing(f"{path}, line {number}: is not UTF-8; expected one sentence a line in UTF-8") from None
     if not words:
-        raise DataMissing(f"{path}, line {number}: is empty; expected one sentence a line, of words with spaces between")
+        raise DataMissing(f"{path}, line {number}: is empty; expected one sentence a line, with words in it")
     return words
 
 

@@ -1,8 +1,8 @@
 """A folder of the user's own: one file for each modality and split, one for each label, and `dataset.yaml`.
 
-    dataset.yaml
-    train/photo.npy  train/caption.txt  train/species.npy
-    test/photo.npy   test/caption.txt   test/species.npy
+dataset.yaml
+train/photo.npy  train/caption.txt  train/species.npy
+test/photo.npy   test/caption.txt   test/species.npy
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def build(description: Description, folder: Path) -> Arrays:
 
     Raises DataMissing as `bench.datasets.arrays.items`.
     """
-    files, arrays = locate_all(description, folder), {"description": _letters(json.dumps(description.as_dict()))}
+    files = locate_all(description, folder)
+    arrays: Arrays = {"description": _letters(json.dumps(description.as_dict()))}
+    found: list[NDArray[Any]]
     for name, entry in description.modalities.items():
         paths = [files[split][name] for split in SPLITS]
         if entry.kind == "text":
