@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from bench.datasets import DATASETS
+from bench.datasets import DATASETS, default_root
 
 
 def add_data_options(command: argparse.ArgumentParser) -> None:
@@ -22,9 +21,11 @@ def add_source_option(command: argparse.ArgumentParser) -> None:
 
 
 def add_data_root_option(command: argparse.ArgumentParser) -> None:
-    default = Path(os.environ.get("BENCH_DATA", "data"))
     command.add_argument(
-        "--data-root", type=Path, default=default, help="folder of the datasets' files (default $BENCH_DATA or data)"
+        "--data-root",
+        type=Path,
+        default=default_root(),
+        help="folder of the datasets' files (default $BENCH_DATA or data); of arrays the folder itself",
     )
 
 
