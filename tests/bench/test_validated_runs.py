@@ -116,10 +116,10 @@ def test_a_batch_larger_than_what_remains_is_refused_before_anything_is_written(
 def test_what_is_decoded_may_be_no_number_in_an_epoch(tmp_path, monkeypatch):
     broken = iter([True, False, False, False, False, False])
 
-    def sometimes(context, source):
+    def sometimes(context, classifiers, source):
         if next(broken):
             raise FloatingPointError("decoded items of m0 are not finite")
-        return joint_coherence(context, source)
+        return joint_coherence(context, classifiers, source)
 
     monkeypatch.setattr(validation, "joint_coherence", sometimes)
     run = validated(tmp_path)

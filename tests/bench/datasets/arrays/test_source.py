@@ -15,7 +15,7 @@ from bench.datasets.arrays import ARRAYS
 from bench.datasets.arrays.items import token_ids, vocabulary
 from bench.errors import DataMissing, UsageError
 from methods.modality import END, PAD, UNKNOWN
-from tests.bench.datasets.arrays.conftest import write_folder
+from tests.arrays import write_folder
 
 
 def refused(folder):
