@@ -5,7 +5,6 @@ A mark is an HTML comment on the line above a block:
     <!-- dry run -->        commands that take long: `bench run` is executed with --dry-run, others are only parsed
     <!-- parsed: WHY -->    commands that cannot be executed here: their arguments are parsed
     <!-- file: NAME -->     the content of a file, which is written before the next block
-    <!-- shown -->          not executed: what something looks like
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 EXECUTED = ("sh", "python")
-MARK = re.compile(r"<!-- (dry run|parsed|file|shown)(?:: (.+))? -->")
+MARK = re.compile(r"<!-- (dry run|parsed|file)(?:: (.+))? -->")
 FENCE = re.compile(r"```(\w*)")
 
 

@@ -35,10 +35,10 @@ class Page:
             file = self.folder / block.more
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.text)
-        elif block.language == "sh" and block.mark != "shown":
+        elif block.language == "sh":
             for command in block.commands:
                 self.command(block, shlex.split(command))
-        elif block.language == "python" and block.mark != "shown":
+        elif block.language == "python":
             self.python(block)
 
     def command(self, block: Block, words: list[str]) -> None:

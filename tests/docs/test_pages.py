@@ -1,4 +1,5 @@
-"""Every command and every block of Python in the documentation is executed, or said to be shown only."""
+"""Every block of Python in the documentation is executed, and every command; of those that take long the arguments are
+parsed."""
 
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def test_a_page_does_what_it_says(path, page):
 def test_code_has_a_language_and_marks_have_a_block(path):
     for block in blocks(path):
         assert block.language in (*EXECUTED, "yaml", "toml", "text"), f"{block}: of no known language"
-        assert block.language in EXECUTED or block.mark in ("", "file", "shown"), f"{block}: nothing to execute"
+        assert block.language in EXECUTED or block.mark in ("", "file"), f"{block}: nothing to execute"
         assert (block.mark in ("parsed", "file")) == bool(block.more), f"{block}: say why, or which file"
     lines = path.read_text().splitlines()
     assert sum(line.startswith("<!--") for line in lines) == sum(bool(MARK.fullmatch(line)) for line in lines)
@@ -63,5 +64,5 @@ def test_a_faulty_block_is_found(page, capsys, faulty, message):
 def test_a_mark_of_no_block_is_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("<!-- dry run -->\n\n```sh\nbench list\n```\n")
-    with pytest.raises(ValueError, match="page.md, line 2: the mark above it is of no block"):
+    with pytest.raises(ValueError, match=r"page\.md, line 2: the mark above it is of no block"):
         list(blocks(page))
