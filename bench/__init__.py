@@ -1,3 +1,23 @@
-"""A benchmark of multimodal variational autoencoders and their priors."""
+"""A benchmark of multimodal variational autoencoders and their priors.
+
+From Python: `bench.run` trains and evaluates, `bench.results` gives its tables as data frames, and `bench.load` gives a
+trained model.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.api import Model, load, results, run
 
 __version__ = "0.1.0"
+__all__ = ["Model", "__version__", "load", "results", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports torch and pandas at the first use of what needs them, and not with `import bench`."""
+    if name in __all__:
+        return getattr(importlib.import_module("bench.api"), name)
+    raise AttributeError(f"module 'bench' has no attribute {name!r}")

@@ -88,7 +88,9 @@ def attempt(session: Session, data: Dataset, classifiers: Classifiers) -> Outcom
         if run.finished(run.config.evaluation) and run.picture_file("cross").exists():
             session.status("done")  # of a process that was killed before it could say so
             return "skipped"
-        method = trained(run, data) if was_trained else train_run(session, data, classifiers)
+        method = (
+            trained(run, data.modalities, data.train.device) if was_trained else train_run(session, data, classifiers)
+        )
         evaluate_run(session, method, data, classifiers)
         return "done"
     except Replaced:
@@ -114,7 +116,7 @@ def train_run(session: Session, data: Dataset, classifiers: Classifiers) -> Meth
     session.status("running")
     # The last digits of a sum depend on how many threads share it: a run is resumed with those that it had.
     with thread_count(threads_of(run)):
-        method = build_method(run.config, data, device, run.seed)
+        method = build_method(run.config, data.modalities, device, run.seed)
         training, held_out = hold_out(data.train, trainer.validation)
         others = (classifiers, data.attributes, run.seed, trainer.batch_size)
         state = train(

@@ -48,6 +48,11 @@ PRIORS: Registry[type[Prior]] = Registry(
 EXTRA = ("moe-elbo",)
 
 
+def all_methods() -> list[str]:
+    """What `--methods all` stands for."""
+    return [name for name in METHODS if name not in EXTRA]
+
+
 def method_class(name: str) -> type[Method]:
     """The class behind a registered name. Raises KeyError for any other."""
     return METHODS.load(name)

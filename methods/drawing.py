@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 LETTER, LINE = 6, 12  # width of a letter and height of a line of the built-in font, in pixels
+LIMIT = 3.0  # of the numbers of vectors: more standard deviations are drawn as so many
 
 
 def draw_images(images: Tensor, scale: int) -> list[Image.Image]:
@@ -19,6 +20,18 @@ def draw_images(images: Tensor, scale: int) -> list[Image.Image]:
     size = (images.shape[3] * scale, images.shape[2] * scale)
     pictures = [Image.fromarray(image.numpy()) for image in pixels.contiguous()]
     return [picture.resize(size, Image.Resampling.NEAREST) for picture in pictures]
+
+
+def draw_vectors(vectors: Tensor, scale: int) -> list[Image.Image]:
+    """Of vectors [N, D], a bar for each number from −3 (bottom) over 0 to 3 (top), as wide as an image of 28 pixels at
+    that scale."""
+    size = (28 * scale, 14 * scale)
+    heights = (vectors.detach().float().nan_to_num().clamp(-LIMIT, LIMIT) / LIMIT).cpu()
+    # One row of pixels is the height 0 at its middle; a bar has those between 0 and the number.
+    rows = torch.linspace(1, -1, size[1])[:, None]
+    bars = ((rows >= 0) & (rows <= heights[:, None])) | ((rows <= 0) & (rows >= heights[:, None]))  # [N, rows, D]
+    pixels = torch.where(bars, 40, 255).to(torch.uint8)
+    return [Image.fromarray(x.numpy()).convert("RGB").resize(size, Image.Resampling.NEAREST) for x in pixels]
 
 
 def draw_sentences(sentences: Sequence[str], tokens: int, scale: int) -> list[Image.Image]:

@@ -8,7 +8,7 @@ import re
 from bench.errors import UsageError, unknown
 from bench.execution.durations import NUMBER
 from evaluators import EVALUATORS
-from methods import EXTRA, METHODS
+from methods import METHODS, all_methods
 
 SEEDS = 10_000  # of one command
 LARGEST_SEED = 2**31 - 1
@@ -16,7 +16,7 @@ LARGEST_SEED = 2**31 - 1
 
 def parse_methods(text: str) -> list[str]:
     """Names, or all: each method once, in the order given. Raises UsageError for an unknown name."""
-    return _names("--methods", "method", text, list(METHODS), [name for name in METHODS if name not in EXTRA])
+    return _names("--methods", "method", text, list(METHODS), all_methods())
 
 
 def parse_priors(text: str) -> list[str]:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.datasets import DATASETS
+from bench.datasets import DATASETS, default_root
 
 if TYPE_CHECKING:
     from bench.execution.screen import Volume
@@ -27,9 +27,11 @@ def add_source_option(command: argparse.ArgumentParser) -> None:
 
 
 def add_data_root_option(command: argparse.ArgumentParser) -> None:
-    default = Path(os.environ.get("BENCH_DATA", "data"))
     command.add_argument(
-        "--data-root", type=Path, default=default, help="folder of the datasets' files (default $BENCH_DATA or data)"
+        "--data-root",
+        type=Path,
+        default=default_root(),
+        help="folder of the datasets' files (default $BENCH_DATA or data); of arrays the folder itself",
     )
 
 

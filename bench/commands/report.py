@@ -7,14 +7,10 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.commands import Subparsers
 from bench.commands.options import add_out_option
-from bench.errors import BenchError, DataMissing
-
-if TYPE_CHECKING:
-    import pandas as pd
+from bench.errors import BenchError
 
 log = logging.getLogger("bench")
 
@@ -26,9 +22,9 @@ def add(commands: Subparsers) -> None:
 
 
 def report_command(options: argparse.Namespace) -> int:
-    if not os.path.isdir(options.out / "runs"):
-        raise DataMissing(f"{options.out / 'runs'} does not exist: name a folder that `bench run --out` has filled")
-    return make_report(options.out)
+    from bench.api.tables import checked
+
+    return make_report(checked(options.out))
 
 
 def make_report(out: Path) -> int:
@@ -40,29 +36,18 @@ def make_report(out: Path) -> int:
     Raises:
         BenchError: the tables cannot be written.
     """
-    from bench.reporting.leaderboard import make_tables
+    from bench.api.tables import write_report
     from bench.runs.records import run_folders
 
     try:
-        table, runs, failed = make_tables(out)
+        table, _, failed = write_report(out)
     except OSError as error:
         raise BenchError(
             f"the tables cannot be written: {error}. Make room, or copy the runs to a folder of yours"
         ) from error
     print((out / "leaderboard.md").read_text())
-    if not table.empty:
-        _draw(out, table, runs)
     nothing = table.empty and failed.empty
     return 1 if nothing and any(os.path.lexists(path / "training.json") for path in run_folders(out)) else 0
-
-
-def _draw(out: Path, table: pd.DataFrame, runs: pd.DataFrame) -> None:
-    try:
-        from bench.reporting.figures import save_figures
-
-        save_figures(out / "figures", table, runs)
-    except Exception as error:  # matplotlib is missing or damaged: the tables are what counts
-        log.warning("there are no figures: %s: %s", type(error).__name__, error)
 
 
 def is_current(out: Path) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.commands import Subparsers
@@ -16,11 +15,10 @@ from bench.errors import UsageError, printable
 from methods import EXTRA, METHODS
 
 if TYPE_CHECKING:
-    from bench.config.schema import RunConfig
+    from bench.api.running import Request
     from bench.execution.dispatch import Execution
     from bench.runs.run import Run
 
-MOST_RUNS = 20_000  # of one command
 SHARE = 0.05  # of the training tuples: what --validate holds out
 
 EXAMPLES = """examples:
@@ -33,20 +31,6 @@ EXAMPLES = """examples:
 
 exit codes: 0 all runs are done, 1 a run failed, 2 usage, 3 data missing, 75 time budget used up, 130 interrupted by
 a signal. After 75 and 130 the state is saved, and the same command (without --force) resumes from there"""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for."""
-
-    methods: Sequence[str]
-    seeds: Sequence[int]
-    dataset: str
-    source: str
-    preset: str
-    settings: Sequence[str]
-    sweeps: Sequence[str]
-    execution: Execution
 
 
 def add(commands: Subparsers) -> None:
@@ -87,11 +71,11 @@ def add(commands: Subparsers) -> None:
 
 
 def run_command(options: argparse.Namespace) -> int:
+    from bench.api.running import prepare
     from bench.execution.dispatch import dispatch
 
     request = parse(options)
-    configs = resolve_configs(request)
-    runs = plan(configs, request)
+    runs = prepare(request, lambda text: print(printable(f"bench: {text}"), file=sys.stderr))
     if options.dry_run:
         return show_plan(runs, request.execution)
     outcomes = dispatch(runs, request.execution)
@@ -100,6 +84,8 @@ def run_command(options: argparse.Namespace) -> int:
 
 def parse(options: argparse.Namespace) -> Request:
     """Raises UsageError for what cannot be meant."""
+    from bench.api.running import Request
+
     execution = execution_of(options)
     return Request(
         methods=parse_methods(options.methods),
@@ -125,39 +111,6 @@ def validation(options: argparse.Namespace) -> list[str]:
             f"--validate is --set trainer.validation={SHARE}, and {given!r} is set as well: keep one of them"
         )
     return [f"trainer.validation={SHARE}"]
-
-
-def resolve_configs(request: Request) -> list[RunConfig]:
-    """The configurations of all methods for the data at hand; says which methods go without a setting of others."""
-    from bench.config.resolve import resolve, without
-    from bench.datasets import dataset_source
-
-    data, root = dataset_source(request.dataset), request.execution.data_root
-    source = data.choose_source(request.source, root)
-    configs = resolve(
-        *(request.methods, request.dataset, source, request.preset, request.settings, request.sweeps),
-        modalities=data.modalities(source, root),
-        fingerprint=data.fingerprint(source, root),
-        presets=data.presets,
-    )
-    for option, settings in (("--set", request.settings), ("--sweep", request.sweeps)):
-        for setting in settings:
-            if lacking := without(configs, setting):
-                text = f"bench: {option} {setting} does not apply to {', '.join(lacking)}"
-                print(printable(text), file=sys.stderr)
-    return configs
-
-
-def plan(configs: Sequence[RunConfig], request: Request) -> list[Run]:
-    """Every seed of the first method, then of the next."""
-    from bench.runs.run import Run
-
-    if (number := len(configs) * len(request.seeds)) > MOST_RUNS:
-        raise UsageError(f"{number:,} runs are asked for, and one command takes {MOST_RUNS:,}: split it up")
-    runs = [Run(config, seed, request.execution.out) for config in configs for seed in request.seeds]
-    for run in runs:
-        _ = run.path  # a name that no folder can have is told before anything is done
-    return runs
 
 
 def show_plan(runs: Sequence[Run], execution: Execution) -> int:

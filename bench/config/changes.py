@@ -16,10 +16,11 @@ from bench.config.schema import as_plain
 from bench.errors import UsageError, unknown
 from methods import METHODS
 from methods.modality import ImageModality, TextModality
+from methods.vector import VectorModality
 
 DEFAULTS = {
     cls.kind: {field.name: field.default for field in fields(cls) if field.name in KEYS}
-    for cls in (ImageModality, TextModality)
+    for cls in (ImageModality, TextModality, VectorModality)
 }
 
 

@@ -16,6 +16,7 @@ from bench.errors import UsageError, unknown
 from methods import METHODS, method_class
 
 NONE = Preset("none", "none")
+NEWER_KINDS = {"vector": "patch"}  # of networks, where a run is older than that kind of data
 WORDS = ("method", "dataset", "source", "fingerprint", "preset")
 
 
@@ -23,7 +24,8 @@ def restore(tree: Any, where: str, *, presets: Traversable | None = None) -> Run
     """The configuration whose `as_dict` is `tree`, which may lack its evaluation: that is then the preset's.
 
     Every key has to be there, since a default may have changed since the file was written; but for those of held-out
-    tuples, without which none were held out. Names are such that no path made of them leads out of a folder.
+    tuples, without which none were held out, and networks of kinds of data that came later. Names are such that no path
+    made of them leads out of a folder.
 
     Args:
         where: the file, for messages.
@@ -65,6 +67,8 @@ def _model(method: str, values: Any, where: str) -> Any:
         cls = method_class(method).Config
     except (ImportError, AttributeError) as error:
         raise UsageError(f"{where}: the method {method!r} is not installed as it should be ({error})") from error
+    if isinstance(values, Mapping) and isinstance(networks := values.get("network"), Mapping):
+        values = {**values, "network": {**NEWER_KINDS, **networks}}
     return build(cls, values, f"{where}: model", complete=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, UsageError, unknown
@@ -12,8 +14,15 @@ if TYPE_CHECKING:
 
 # Strings, so that listing names does not import torch.
 DATASETS: Registry[DatasetSource] = Registry(
-    "dataset", "bench.datasets", {"polymnist": "bench.datasets.polymnist:POLYMNIST"}
+    "dataset",
+    "bench.datasets",
+    {"polymnist": "bench.datasets.polymnist:POLYMNIST", "arrays": "bench.datasets.arrays:ARRAYS"},
 )
+
+
+def default_root(named: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of data files: the one that is named, else $BENCH_DATA, else data/."""
+    return Path(os.environ.get("BENCH_DATA", "data") if named is None else named)
 
 
 def dataset_source(name: str) -> DatasetSource:

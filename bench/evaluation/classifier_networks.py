@@ -147,6 +147,21 @@ class TextClassifier(Classifier):
         return forget_words(items, generator)
 
 
+class VectorClassifier(Classifier):
+    """Two hidden layers. It sees numbers with noise of a tenth of their spread, as generated ones are not exact."""
+
+    def __init__(self, modality: Modality, attributes: Mapping[str, int]) -> None:
+        layers = []
+        for inputs in (modality.shape[0], HIDDEN):
+            layers += [nn.Linear(inputs, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU()]
+        super().__init__(layers, attributes)
+
+    @staticmethod
+    def disturb(items: Tensor, generator: torch.Generator, few_items: bool) -> Tensor:
+        noise = torch.randn(items.shape, generator=generator, device=items.device)
+        return items + 0.1 * items.std(0, correction=0) * noise
+
+
 class ChannelsFirst(nn.Module):
     """[N, T, C] -> [N, C, T]."""
 
@@ -155,7 +170,7 @@ class ChannelsFirst(nn.Module):
 
 
 Kinds = Mapping[str, Callable[[Modality, Mapping[str, int]], Classifier]]  # kind of modality -> its classifier
-CLASSIFIERS: Kinds = {"image": ImageClassifier, "text": TextClassifier}
+CLASSIFIERS: Kinds = {"image": ImageClassifier, "text": TextClassifier, "vector": VectorClassifier}
 PUBLISHED_CLASSIFIERS: Kinds = {"image": PublishedClassifier}
 
 

@@ -7,16 +7,15 @@ samples of p0 are the floor, and the aggregate posterior of held-out tuples is w
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+import torch
 from torch import Tensor
 
-from bench.config.schema import EvaluationConfig, as_plain
+from bench.config.schema import EvaluationConfig
 from bench.datasets.base import Dataset
 from bench.errors import BenchError
 from bench.evaluation.classifiers import Classifiers
@@ -28,18 +27,18 @@ from bench.evaluation.measuring import (
     sorted_out,
     write_measures,
 )
+from bench.evaluation.refitting import fit_to_run, label_of, training_latents
 from bench.runs.lock import Busy, Replaced, claim
 from bench.runs.provenance import check_same_data, origin
 from bench.runs.run import Run
 from bench.runs.store import write_json
 from bench.runs.whole import holds_measures, holds_prior
 from bench.training.building import build_method
-from bench.training.latents import aggregate_posterior
 from bench.training.state import load_model
 from evaluators import prior_evaluators
 from evaluators.context import Context
-from methods.base import Method, Streams
-from methods.priors.fitting import fit_prior
+from methods.base import Method
+from methods.modality import Modality
 
 Say = Callable[[str], None]
 
@@ -76,9 +75,7 @@ class Finished:
     @cached_property
     def latents(self) -> Tensor:
         """One z ~ q(z | X) per training tuple X [N, D], which all priors are fitted to."""
-        return aggregate_posterior(
-            self.method.eval(), self.data.train, Streams(3_000_000 + self.run.seed, self.data.train.device)
-        )
+        return training_latents(self.run, self.method, self.data.train)
 
 
 def evaluate_run(
@@ -103,7 +100,7 @@ def evaluate_run(
             if not todo:
                 return
             data = data.with_modalities(run.config.with_likelihoods(data.modalities))
-            finished = Finished(run, evaluation, trained(run, data), data, classifiers)
+            finished = Finished(run, evaluation, trained(run, data.modalities, data.train.device), data, classifiers)
             problems = []
             for name in todo:
                 mine.check()
@@ -129,8 +126,8 @@ def add_prior(finished: Finished, name: str, say: Say) -> None:
     """Fits the prior to the run's model and writes its measures to its file."""
     run, evaluation, method, data = finished.run, finished.evaluation, finished.method, finished.data
     config, z = evaluation.priors[name], finished.latents
-    streams, started = Streams(4_000_000 + run.seed, z.device), time.perf_counter()
-    fitted = fit_prior(name, config, z, method.prior, streams)
+    started = time.perf_counter()
+    fitted = fit_to_run(run, name, config, z, method)
     seconds = time.perf_counter() - started
     context = evaluation_context(method.with_prior(fitted), data, finished.classifiers, run.seed, evaluation)
     measured = [measure(evaluator, context, evaluation) for evaluator in prior_evaluators()]
@@ -153,17 +150,8 @@ def add_prior(finished: Finished, name: str, say: Say) -> None:
     say(f"{run.name}, prior {name}" + (f": joint coherence {joint['value']:.3f}" if joint else ": fitted"))
 
 
-def label_of(prior: str, config: Any) -> str:
-    """The prior's name in tables, with the settings that are not its defaults: "mixture components=50"."""
-    defaults = dataclasses.asdict(type(config)())
-    changed = [
-        (key, value) for key, value in as_plain(dataclasses.asdict(config)).items() if value != as_plain(defaults[key])
-    ]
-    return " ".join([prior, *(f"{key}={value}" for key, value in changed)])
-
-
-def trained(run: Run, data: Dataset) -> Method:
+def trained(run: Run, modalities: Sequence[Modality], device: torch.device) -> Method:
     """The run's method with its trained parameters. Raises BenchError if its checkpoint cannot be read."""
-    method = build_method(run.config, data, data.train.device, run.seed)
+    method = build_method(run.config, modalities, device, run.seed)
     load_model(run.checkpoint_file, method, run.owner)
     return method

@@ -31,7 +31,7 @@ def measure_evaluation(config: RunConfig, data: Dataset, rounds: int, tuples: in
     the latent encoded from one modality. The protocol is timed on `tuples` tuples, and its cost is linear in them.
     """
     device, n = data.test.device, min(tuples, config.evaluation.batch_size)
-    method, streams = build_method(config, data, device, 0, Acceleration()).eval(), Streams(0, device)
+    method, streams = build_method(config, data.modalities, device, 0, Acceleration()).eval(), Streams(0, device)
     names, batch = list(method.modalities), data.test.batch(slice(0, n))
     context = evaluation_context(method, data, untrained(data), 0, replace(config.evaluation, samples=tuples))
     samplers = {

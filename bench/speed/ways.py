@@ -37,7 +37,7 @@ BFLOAT16_LAST = Acceleration(mixed_precision=True, channels_last=True)
 def suite(config: RunConfig, data: Dataset, acceleration: Acceleration = EXACT) -> Candidate:
     """The step that `bench run` makes."""
     device = data.train.device
-    method = build_method(config, data, device, seed=0, acceleration=acceleration).train()
+    method = build_method(config, data.modalities, device, seed=0, acceleration=acceleration).train()
     streams, optimiser = Streams(0, device), make_optimiser(method, config.trainer)
     return Candidate(method, optimiser, streams, lambda batch: update(method, batch, streams, optimiser, 1.0))
 

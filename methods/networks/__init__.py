@@ -11,6 +11,7 @@ from torch import nn
 from methods.modality import Modality
 from methods.networks.image import ConvDecoder, ConvEncoder, PatchDecoder, PatchEncoder, ResNetDecoder, ResNetEncoder
 from methods.networks.text import ConvTextDecoder, ConvTextEncoder, PatchTextDecoder, PatchTextEncoder
+from methods.networks.vector import VectorDecoder, VectorEncoder, WideVectorDecoder, WideVectorEncoder
 
 NetworkName = Literal["patch", "conv", "resnet"]
 
@@ -33,6 +34,11 @@ NETWORKS: dict[str, dict[str, Networks]] = {
         "conv": Networks(ConvTextEncoder, ConvTextDecoder),
         "resnet": Networks(ConvTextEncoder, ConvTextDecoder),  # the releases with residual images convolve sentences
     },
+    "vector": {
+        "patch": Networks(VectorEncoder, VectorDecoder),
+        "conv": Networks(WideVectorEncoder, WideVectorDecoder),
+        "resnet": Networks(WideVectorEncoder, WideVectorDecoder),
+    },
 }
 
 
@@ -42,6 +48,7 @@ class NetworkChoice:
 
     image: NetworkName = "patch"  # encoder and decoder of images
     text: NetworkName = "patch"  # encoder and decoder of sentences
+    vector: NetworkName = "patch"  # encoder and decoder of vectors
 
     def of(self, modality: Modality) -> Networks:
         """Raises ValueError for a kind that has no networks."""

@@ -103,7 +103,7 @@ def test_what_the_files_hold(run):
     assert history["epoch"].tolist() == [1]
     assert {"seconds", "loss", "elbo", "kl", "energy_posterior", "grad_norm_energy"} <= set(history.columns)
     training = read_json(run.training_file)
-    method = build_method(run.config, image_data(), torch.device("cpu"), run.seed)
+    method = build_method(run.config, image_data().modalities, torch.device("cpu"), run.seed)
     parameters = sum(p.numel() for p in method.parameters())
     assert (training["epochs"], training["steps"], training["parameters"]) == (1, 6, parameters)
     assert training["samples_per_second"] == pytest.approx(6 * 16 / training["seconds"])
@@ -561,7 +561,7 @@ def test_initial_parameters_are_a_function_of_the_seed_alone(tmp_path):
     config = tiny_config()
     torch.manual_seed(7)
     state = torch.get_rng_state()
-    one, same, other = (build_method(config, image_data(), torch.device("cpu"), seed) for seed in (0, 0, 1))
+    one, same, other = (build_method(config, image_data().modalities, torch.device("cpu"), seed) for seed in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), state)
     names = list(one.state_dict())
     assert all(torch.equal(one.state_dict()[name], same.state_dict()[name]) for name in names)

@@ -85,7 +85,7 @@ def test_an_interrupted_run_ends_with_the_same_numbers(method, tmp_path):
 
 def test_the_seed_decides_the_initial_parameters_as_before(tmp_path):
     plain, held = tiny_config("mmvae"), tiny_config("mmvae", "trainer.validation=0.1")
-    one, other = (build_method(config, image_data(), torch.device("cpu"), 0) for config in (plain, held))
+    one, other = (build_method(config, image_data().modalities, torch.device("cpu"), 0) for config in (plain, held))
     assert all(torch.equal(x, other.state_dict()[name]) for name, x in one.state_dict().items())
 
 

@@ -2,9 +2,9 @@
 
     python -m tests.fuzz.user_data --seconds 60 --seed 0
 
-A round damages one of an MNIST file, a photograph (PNG, JPEG), a tensor file and a file of weights in one or two ways.
-Whatever comes of it, the reader gives what it promises or raises DataMissing, which names the file in printable words;
-in bounded time.
+A round damages one of an MNIST file, a photograph (PNG, JPEG), a tensor file, a file of weights and the files of a
+folder of arrays in one or two ways. Whatever comes of it, the reader gives what it promises or raises DataMissing,
+which names the file in printable words; in bounded time.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ import numpy as np
 import torch
 from PIL import Image
 
+from bench.datasets.arrays import items
+from bench.datasets.arrays.description import FILE, read_description
 from bench.datasets.files import read_tensor, read_weights
 from bench.datasets.polymnist.recipe import read_idx, read_photo
 from bench.errors import DataMissing
-from tests.fuzz.damage import delete, empty, fifo, flip, folder, link, noise, sparse, truncate
+from tests.fuzz.damage import delete, empty, fifo, flip, folder, link, nested, noise, retype, sparse, truncate
 from tests.fuzz.playing import Failure, command, play_until
 
-DAMAGES = (truncate, flip, empty, delete, folder, fifo, link, sparse, noise)
+DAMAGES = (truncate, flip, empty, delete, folder, fifo, link, sparse, noise, nested, retype)
 SECONDS = 20.0  # of one reading, on a machine that does other things
 
 
@@ -44,7 +46,19 @@ def write_all(folder: Path) -> dict[str, Callable[[Path], Any]]:
     header = bytes([0, 0, 8, 1, 0, 0, 0, 16])
     (folder / "train-labels-idx1-ubyte").write_bytes(header + bytes(16))
     (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(header + bytes(16)))
+    np.save(folder / "images.npy", pixels[None, ..., 0])
+    np.save(folder / "vectors.npy", pixels[:, :, 0] / 255)
+    np.savez_compressed(folder / "vectors.npz", pixels[:, :, 0] / 255)
+    np.save(folder / "labels.npy", pixels[:, 0, 0] % 10)
+    (folder / "caption.txt").write_text("a red roof\na green wall\n" * 20)
+    (folder / FILE).write_text("modalities: {a: {kind: image, scale: 0.5}, b: {kind: text, tokens: 9}}\nlabels: {c: 3}")
     return {
+        "images.npy": items.images,
+        "vectors.npy": lambda path: items.vectors(path, binary=True),
+        "vectors.npz": lambda path: items.vectors(path, binary=False),
+        "labels.npy": lambda path: items.labels(path, 10),
+        "caption.txt": items.sentences,
+        FILE: lambda path: read_description(path.parent),
         "photo.png": lambda path: read_photo(path, 0),
         "photo.jpg": lambda path: read_photo(path, 0),
         "weights": lambda path: read_weights(path, {"a.weight": (8, 3), "a.bias": (8,)}),

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.cli import main
-from bench.commands import executors, run
+from bench.commands import executors
 from bench.execution import dispatch, sequential, worker
 from bench.execution.dispatch import Execution
 from bench.execution.observer import Observer
@@ -33,7 +33,8 @@ def polymnist(monkeypatch):
     from bench.datasets.base import own_presets
 
     source.presets = own_presets("polymnist")
-    monkeypatch.setattr("bench.datasets.dataset_source", lambda name: source)
+    for module in ("bench.datasets", "bench.api.running"):
+        monkeypatch.setattr(f"{module}.dataset_source", lambda name: source)
 
 
 def planned(capsys, out, *arguments):
@@ -107,7 +108,7 @@ def test_validate_beside_another_share_is_refused(polymnist, capsys, out, argume
 
 
 def test_more_runs_than_a_command_takes_are_refused_before_anything_is_done(polymnist, capsys, monkeypatch, out):
-    monkeypatch.setattr(run, "MOST_RUNS", 5)
+    monkeypatch.setattr("bench.api.running.MOST_RUNS", 5)
     assert main([*DRY, "--out", str(out), "--seeds", "0-5"]) == 2
     assert "6 runs are asked for, and one command takes 5" in capsys.readouterr().err
 

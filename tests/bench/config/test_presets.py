@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import yaml
 
@@ -26,6 +28,14 @@ def test_every_preset_has_every_method(name, preset_name):
     assert config.model.prior.name == (
         "energy" if name.startswith("ebm") else "laplace" if "vae" in name[1:] and name not in {"mvae"} else "normal"
     )
+
+
+def test_arrays_have_every_method_too():
+    folder = presets_folder("arrays")
+    assert preset_names(folder) == ["smoke", "quick"]
+    for name, preset_name in itertools.product(METHODS, preset_names(folder)):
+        ours, theirs = one(name, preset=preset_name, presets=folder), one(name, preset=preset_name)
+        assert ours.model.prior.name == theirs.model.prior.name
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)

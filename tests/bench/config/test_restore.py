@@ -50,6 +50,14 @@ def test_a_run_that_is_older_than_held_out_tuples_held_out_none():
     assert held_out.trainer.validation == 0.1
 
 
+def test_a_run_that_is_older_than_a_kind_of_data_has_its_hash():
+    tree = stored("mmvae", "network=conv")
+    del tree["model"]["network"]["vector"]
+    config = restore(tree, "config.yaml", presets=POLYMNIST)
+    assert config.hash == hetero("mmvae", "network=conv").hash
+    assert config.model.network.vector == "patch"
+
+
 def changed(*path, value=None, remove=False):
     tree = stored()
     inner = tree

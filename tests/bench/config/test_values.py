@@ -50,7 +50,7 @@ class Strict:
         ({"limit": 2}, Outer(limit=2.0)),
         ({"sizes": [1, 2, 3]}, Outer(sizes=(1, 2, 3))),
         ({"flag": True, "mode": "slow", "word": "b", "count": 5}, Outer(5, "b", True, "slow")),
-        ({"network": "conv"}, Outer(network=NetworkChoice("conv", "conv"))),
+        ({"network": "conv"}, Outer(network=NetworkChoice("conv", "conv", "conv"))),
         ({"network": {"text": "conv"}}, Outer(network=NetworkChoice("patch", "conv"))),
         ({"prior": "energy"}, Outer(prior=EnergyPriorConfig())),
         ({"prior": {"name": "energy", "steps": 3}}, Outer(prior=EnergyPriorConfig(steps=3))),
@@ -140,7 +140,7 @@ def test_one_word_stands_for_what_has_choices_only():
         *[True] * 3,
         *[False] * 3,
     ]
-    assert from_word(NetworkChoice, "conv", "here") == {"image": "conv", "text": "conv"}
+    assert from_word(NetworkChoice, "conv", "here") == dict.fromkeys(("image", "text", "vector"), "conv")
     assert from_word(PriorConfig, "energy", "here") == {"name": "energy"}
 
 

@@ -10,7 +10,8 @@ from bench.config.evaluation import resolve_evaluation
 from bench.datasets.base import own_presets
 from bench.errors import BenchError, DataMissing
 from bench.evaluation.finding import find_runs
-from bench.evaluation.finished import Task, evaluate_run, label_of
+from bench.evaluation.finished import Task, evaluate_run
+from bench.evaluation.refitting import label_of
 from bench.runner import execute
 from bench.runs.run import Run
 from bench.runs.store import read_json
@@ -222,7 +223,7 @@ def test_data_without_labels_get_priors_that_say_so(tmp_path):
 
 def test_aggregate_posterior_has_one_sample_per_training_tuple(run):
     data = image_data()
-    method = build_method(run.config, data, torch.device("cpu"), 1).eval()
+    method = build_method(run.config, data.modalities, torch.device("cpu"), 1).eval()
     z = aggregate_posterior(method, data.train, Streams(0), batch_size=40)
     assert z.shape == (96, 4)
     assert torch.equal(z, aggregate_posterior(method, data.train, Streams(0), batch_size=40))

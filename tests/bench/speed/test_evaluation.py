@@ -27,7 +27,7 @@ def test_the_protocol_classifies_again_each_time(monkeypatch):
     features, calls, counts = Classifiers.features, [], []
     monkeypatch.setattr(Classifiers, "features", lambda self, items: (calls.append(1), features(self, items))[1])
     data, config = image_data(), tiny_config("mmvae", "evaluation.samples=40", "evaluation.batch_size=20")
-    method = build_method(config, data, CPU, 0)
+    method = build_method(config, data.modalities, CPU, 0)
     context = evaluation_context(method, data, untrained(data), 0, config.evaluation)
     for _ in range(2):
         coherence(context, config.evaluation)

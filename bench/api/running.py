@@ -1,0 +1,133 @@
+"""Methods, data and settings -> runs, executed, with their tables."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from bench.api.tables import write_report
+from bench.config.names import spelled
+from bench.config.resolve import resolve, without
+from bench.config.schema import RunConfig
+from bench.datasets import dataset_source, default_root
+from bench.errors import UsageError
+from bench.execution.dispatch import Execution, dispatch
+from bench.runner import Outcome
+from bench.runs.run import Run
+from methods import all_methods
+
+MOST_RUNS = 20_000  # of one request
+
+log = logging.getLogger("bench")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Args:
+        settings, sweeps: as `--set` and `--sweep` take them: KEY=VALUE and KEY=VALUE,VALUE.
+    """
+
+    methods: Sequence[str]
+    seeds: Sequence[int]
+    dataset: str
+    source: str
+    preset: str
+    settings: Sequence[str]
+    sweeps: Sequence[str]
+    execution: Execution
+
+
+def run(
+    methods: str | Sequence[str],
+    dataset: str,
+    *,
+    preset: str = "quick",
+    seeds: int | Iterable[int] = 0,
+    settings: Mapping[str, Any] | None = None,
+    sweep: Mapping[str, Sequence[Any]] | None = None,
+    source: str = "auto",
+    data_root: str | PathLike[str] | None = None,
+    out: str | PathLike[str] = "results",
+    device: str = "auto",
+    jobs: int = 1,
+    force: bool = False,
+) -> dict[Path, Outcome]:
+    """Trains and evaluates methods and writes the tables, as `bench run` does; what is finished is not done again.
+
+    Args:
+        methods: a name, "all", or several names.
+        seeds: one or several.
+        settings: such as {"prior.steps": 20}: what `--set` changes.
+        sweep: such as {"beta": [0.5, 1.0]}: every combination is a configuration.
+        data_root: folder of the data files; $BENCH_DATA, else data/, where none is named.
+        jobs: runs at once, each a process; a script that asks for several needs `if __name__ == "__main__":`.
+        force: train again what is finished.
+
+    Returns:
+        {directory of the run, which `bench.load` takes: its outcome}: "done", "skipped" where it was finished before,
+        or "failed", with the cause in its status.json.
+
+    Raises:
+        UsageError: for an unknown name, key or value.
+        DataMissing: the data are not there, or not what they claim to be.
+        KeyboardInterrupt: with the state saved; the same call resumes.
+    """
+    if jobs < 1:
+        raise UsageError(f"jobs={jobs}: expected 1 or more runs at once")
+    request = Request(
+        methods=all_methods() if methods == "all" else [methods] if isinstance(methods, str) else list(methods),
+        seeds=[seeds] if isinstance(seeds, int) else list(seeds),
+        **{"dataset": dataset, "source": source, "preset": preset},
+        settings=[spelled(key, value) for key, value in (settings or {}).items()],
+        sweeps=[f"{key}={json.dumps(list(values))[1:-1]}" for key, values in (sweep or {}).items()],
+        execution=Execution(Path(out), default_root(data_root), device=device, force=force, jobs=jobs),
+    )
+    return execute(request)
+
+
+def execute(request: Request) -> dict[Path, Outcome]:
+    """Executes what is asked for, and writes the tables."""
+    outcomes = dispatch(prepare(request, log.warning), request.execution) or {}
+    write_report(request.execution.out)
+    if "interrupted" in outcomes.values():
+        raise KeyboardInterrupt("the state of the runs is saved, and the same call resumes")
+    return {run.path: outcome for run, outcome in outcomes.items()}
+
+
+def prepare(request: Request, warn: Callable[[str], object]) -> list[Run]:
+    """Every seed of the first method's first configuration, then of the next; `warn` is told which methods go without a
+    setting of others.
+
+    Raises UsageError and DataMissing as `run`.
+    """
+    configs = resolve_configs(request, warn)
+    if (number := len(configs) * len(request.seeds)) > MOST_RUNS:
+        raise UsageError(f"{number:,} runs are asked for, and one command takes {MOST_RUNS:,}: split it up")
+    runs = [Run(config, seed, request.execution.out) for config in configs for seed in request.seeds]
+    for one in runs:
+        _ = one.path  # a name that no folder can have is told before anything is done
+    return runs
+
+
+def resolve_configs(request: Request, warn: Callable[[str], object]) -> list[RunConfig]:
+    """The configurations of all methods for the data at hand."""
+    data, root = dataset_source(request.dataset), request.execution.data_root
+    source = data.choose_source(request.source, root)
+    configs = resolve(
+        *(request.methods, request.dataset, source, request.preset, request.settings, request.sweeps),
+        modalities=data.modalities(source, root),
+        fingerprint=data.fingerprint(source, root),
+        presets=data.presets,
+    )
+    for option, settings in (("--set", request.settings), ("--sweep", request.sweeps)):
+        for setting in settings:
+            if lacking := without(configs, setting):
+                warn(f"{option} {setting} does not apply to {', '.join(lacking)}")
+    return configs

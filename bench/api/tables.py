@@ -1,0 +1,71 @@
+"""The tables over the runs of a folder, as data frames and as files."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from bench.errors import DataMissing, UsageError, unknown
+from bench.reporting.leaderboard import leaderboard, make_tables
+from bench.reporting.measures import measures_table
+from bench.reporting.priors import priors_table
+from bench.reporting.rows import read_runs
+
+log = logging.getLogger("bench")
+
+TableName = Literal["measures", "leaderboard", "priors"]
+Frame = pd.DataFrame
+
+TABLES: Mapping[str, Callable[[Frame, Frame], Frame]] = {
+    "measures": lambda runs, failed: measures_table(runs),
+    "leaderboard": leaderboard,
+    "priors": lambda runs, failed: priors_table(runs),
+}
+
+
+def results(out: str | os.PathLike[str] = "results", table: TableName = "measures") -> pd.DataFrame:
+    """What was measured of the runs in a folder, made from their files alone.
+
+    Args:
+        out: the folder that `bench.run` or `bench run --out` has filled.
+        table: "measures" has one row per run, prior and measure, with its interval, n and protocol (measures.csv);
+            "leaderboard" one per configuration, over its seeds (leaderboard.csv); "priors" one per run and prior of z
+            (priors.csv).
+
+    Runs that cannot be read are named in a warning and left out.
+
+    Raises:
+        DataMissing: the folder holds no runs.
+        UsageError: for another table.
+    """
+    if table not in TABLES:
+        raise UsageError(unknown("table", table, TABLES))
+    return TABLES[table](*read_runs(checked(Path(out))))
+
+
+def checked(out: Path) -> Path:
+    """The folder itself. Raises DataMissing where it holds no runs."""
+    if not os.path.isdir(out / "runs"):
+        raise DataMissing(f"{out / 'runs'} does not exist: name a folder that `bench run --out` has filled")
+    return out
+
+
+def write_report(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Writes the tables over OUT/runs and then the figures; returns leaderboard, trained runs and failed ones.
+
+    Raises OSError, which names a file, where the tables cannot be written. Figures that fail are a warning.
+    """
+    table, runs, failed = make_tables(out)
+    if not table.empty:
+        try:
+            from bench.reporting.figures import save_figures  # noqa: PLC0415 (matplotlib may be missing or damaged)
+
+            save_figures(out / "figures", table, runs)
+        except Exception as error:  # the tables are what counts
+            log.warning("there are no figures: %s: %s", type(error).__name__, error)
+    return table, runs, failed

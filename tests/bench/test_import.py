@@ -1,0 +1,31 @@
+"""`import bench` is quick, and its names are there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bench
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_importing_bench_imports_nothing_heavy():
+    code = "import sys, bench; print([name for name in ('torch', 'pandas', 'numpy') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_its_names():
+    assert {name: getattr(bench, name).__name__ for name in ("Model", "load", "results", "run")} == {
+        **{"Model": "Model", "load": "load", "results": "results", "run": "run"}
+    }
+    with pytest.raises(AttributeError, match="module 'bench' has no attribute 'lod'"):
+        _ = bench.lod
+
+
+@pytest.mark.parametrize("package", ["bench", "methods", "evaluators"])
+def test_packages_say_that_they_are_typed(package):
+    assert (ROOT / package / "py.typed").is_file()
+    assert "* = py.typed" in (ROOT / "setup.cfg").read_text()
