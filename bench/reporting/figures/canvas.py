@@ -6,10 +6,9 @@ module that is not installed everywhere. So it is out of sight meanwhile.
 
 from __future__ import annotations
 
-import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -95,31 +94,3 @@ def palette(names: Sequence[str]) -> dict[str, Any]:
 def literal(text: str) -> str:
     """The text as it is: a dollar sign would start a formula, which may have errors."""
     return text.replace("$", "\\$")
-
-
-def labels_of(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
-    """Method names, with the configuration's hash where one method occurs with several."""
-    hashes: dict[str, set[str]] = {}
-    for row in rows:
-        hashes.setdefault(row["method"], set()).add(row["config_hash"])
-    return [
-        f"{row['method']} {row['config_hash']}" if len(hashes[row["method"]]) > 1 else row["method"] for row in rows
-    ]
-
-
-def by_label(rows: Sequence[Mapping[Any, Any]]) -> dict[str, list[Mapping[Any, Any]]]:
-    """The rows of each label, in order."""
-    groups: dict[str, list[Mapping[Any, Any]]] = {}
-    for label, row in zip(labels_of(rows), rows, strict=True):
-        groups.setdefault(label, []).append(row)
-    return groups
-
-
-def mean_curve(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[list[float], list[float]]:
-    """The mean of several curves (x, y) at every x that any of them has; NaN counts as none."""
-    at: dict[float, list[float]] = {}
-    for xs, ys in curves:
-        for x, y in zip(xs, ys):
-            if not math.isnan(y):
-                at.setdefault(x, []).append(y)
-    return sorted(at), [sum(at[x]) / len(at[x]) for x in sorted(at)]

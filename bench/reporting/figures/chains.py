@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.reporting.figures.canvas import BESIDE, by_label, mean_curve, palette, panels
+from bench.reporting.curves import mean_curve
+from bench.reporting.figures.canvas import BESIDE, palette, panels
+from bench.reporting.labels import by_label
 from bench.reporting.measures import measure
 from bench.runs.reading import is_number
 

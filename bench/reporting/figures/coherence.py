@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.reporting.figures.canvas import (
-    BESIDE,
-    by_label,
-    labels_of,
-    literal,
-    mean_curve,
-    palette,
-    panel,
-    panels,
-    spread,
-)
+from bench.reporting.curves import mean_curve
+from bench.reporting.figures.canvas import BESIDE, literal, palette, panel, panels, spread
+from bench.reporting.labels import by_label, labels_of
 from bench.reporting.measures import measure
 from bench.runs.reading import is_number
 

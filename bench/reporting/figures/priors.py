@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.reporting.figures.canvas import BESIDE, literal, palette, panel, panels, spread
 from bench.reporting.models import base_method, has_base
-from bench.reporting.prior_lines import Estimate, by_prior, estimate, models
+from bench.reporting.prior_lines import Estimate, by_prior, closed_by, estimate, named_models
 from bench.reporting.priors import AGGREGATE, BOOTSTRAP, FITTED, P0, REFERENCE, TRAINED
 from bench.runs.reading import shortened
 
@@ -41,7 +41,7 @@ def coverage_figure(rows: Rows, title: str) -> Figure | None:
     for axis, (name, part) in zip(grid.flat, shown.items()):
         for group in by_prior(part):
             _draw(axis, group, colours)
-        axis.set(title=name, xlabel="coverage of aggregate samples", ylabel="joint coherence")
+        axis.set(title=literal(name), xlabel="coverage of aggregate samples", ylabel="joint coherence")
         axis.set(xlim=limits[0], ylim=limits[1])
     for axis in list(grid.flat)[len(shown) :]:
         axis.set_axis_off()
@@ -52,22 +52,12 @@ def coverage_figure(rows: Rows, title: str) -> Figure | None:
 
 def _compared(rows: Rows) -> dict[str, Rows]:
     """The rows of the models of base methods that have points of more than one prior."""
-    named = {name: part for name, part in _named(rows).items() if any(map(_whole, part))}
+    named = {name: part for name, part in named_models(rows).items() if any(map(_whole, part))}
     points: dict[str, int] = {}
     for part in named.values():
         base = base_method(part[0]["method"])
         points[base] = points.get(base, 0) + sum(any(map(_whole, group)) for group in by_prior(part))
     return {name: part for name, part in named.items() if points[base_method(part[0]["method"])] > 1}
-
-
-def _named(rows: Rows) -> dict[str, Rows]:
-    """The rows of each model: "mmvae (laplace)", its method and own prior, with its hash where two are called alike."""
-    found = models(rows)
-    names = [f"{method} ({own})" for method, own, _ in found]
-    return {
-        literal(name if names.count(name) == 1 else f"{name} {key[2]}"): part
-        for name, (key, part) in zip(names, found.items(), strict=True)
-    }
 
 
 def _whole(row: Mapping[Any, Any]) -> bool:
@@ -137,7 +127,7 @@ def gap_figure(rows: Rows, title: str) -> Figure | None:
 
     A line per model: the own prior, which is none of them where it is p0, then the fitted ones and the bootstrap.
     """
-    closed = {name: found for name, part in _named(rows).items() if any((found := _closed(part)).values())}
+    closed = {name: found for name, part in named_models(rows).items() if any((found := closed_by(part)).values())}
     columns = sorted({column for line in closed.values() for column in line})
     if not columns:
         return None
@@ -155,22 +145,10 @@ def gap_figure(rows: Rows, title: str) -> Figure | None:
             axis.axvline(last - 0.5, color="white", lw=8)
     labels = [literal(shortened(label, 40)) for _, label, _ in columns]
     axis.set_xticks(range(len(columns)), labels, rotation=30, ha="right")
-    axis.set_yticks(range(len(closed)), list(closed))
+    axis.set_yticks(range(len(closed)), list(map(literal, closed)))
     axis.grid(visible=False)
     axis.set_title(f"Share of the gap between p0 and the held-out aggregate that a prior closes\n{title}", pad=20)
     return figure
-
-
-def _closed(rows: Rows) -> dict[tuple[int, str, str], Estimate | None]:
-    """{(kind, label, settings): share}; None of an own prior that is p0."""
-    found: dict[tuple[int, str, str], Estimate | None] = {}
-    for group in by_prior(rows):
-        first, share = group[0], estimate(group, "gap_closed")
-        if first["role"] == TRAINED and (share or not has_base(first["trained_prior"])):
-            found[0, "own", ""] = share
-        elif share and not _line(first):
-            found[1 + (first["role"] == REFERENCE), first["prior"], first["prior_settings"]] = share
-    return found
 
 
 def _write(axis: Any, x: int, y: int, share: Estimate | None) -> None:
