@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bench.reporting.page.sections import Paint
@@ -44,7 +44,11 @@ class Chart:
 
 @dataclass(frozen=True)
 class Point:
-    """A mark with its intervals: lengths below and above, where they are known."""
+    """A mark with its intervals: lengths below and above, where they are known.
+
+    Args:
+        goal: that is what others should come to.
+    """
 
     x: float | str
     y: float
@@ -52,7 +56,7 @@ class Point:
     x_ends: tuple[float, float] | None = None
     y_ends: tuple[float, float] | None = None
     hollow: bool = False
-    more: dict[str, Any] = field(default_factory=dict)
+    goal: bool = False
 
 
 def plain(text: str) -> str:
@@ -84,6 +88,14 @@ def line(label: str, paint: Paint, x: Sequence[float], y: Sequence[float]) -> di
     texts = [plain(f"{label}: {value:.4g}") for value in y]
     marker = {"color": paint.colour, "symbol": paint.symbol, "size": 7}
     return trace | {"x": list(x), "y": list(y), "text": texts, "line": {"color": paint.colour}, "marker": marker}
+
+
+def link(label: str, paint: Paint, start: Point, end: Point) -> dict[str, Any]:
+    """A dotted line from one mark to another of the same configuration."""
+    trace: dict[str, Any] = {"type": "scatter", "mode": "lines", **_named(label, False), "hoverinfo": "skip"}
+    del trace["hovertemplate"]
+    line = {"color": paint.colour, "dash": "dot", "width": 1}
+    return trace | {"x": [start.x, end.x], "y": [start.y, end.y], "line": line}
 
 
 def _named(label: str, legend: bool) -> dict[str, Any]:

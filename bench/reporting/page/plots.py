@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bench.reporting.curves import curves_of, histories_of
-from bench.reporting.page.charts import UNIT, Chart, Point, layout, line, points
+from bench.reporting.page.charts import UNIT, Chart, Point, layout, line, link, points
 from bench.reporting.page.sections import Row, Section, interval, known
 from bench.reporting.prior_lines import by_prior, estimate
-from bench.reporting.priors import AGGREGATE, P0, REFERENCE, TRAINED
+from bench.reporting.priors import AGGREGATE, REFERENCE, TRAINED
 from bench.runs.history import History
 
 COVERAGE, VARIANCE = "coverage_to_aggregate", "within_class_variance_coherent"
 DIVERSITY = {
-    VARIANCE: "within-class variance of coherent samples (real data: 1)",
+    VARIANCE: "within-class variance (of coherent samples; real data: 1)",
     COVERAGE: "coverage of aggregate samples",
 }
 TERMS = {  # of history.csv, in words; a method's ELBO is its own bound
@@ -63,51 +63,61 @@ def _ends(row: Row, metric: str) -> tuple[float, float] | None:
 
 def diversity_chart(section: Section) -> Chart:
     """Joint coherence against diversity, a point for each configuration and prior of z; two measures of diversity."""
-    views: dict[str, list[dict[str, Any]]] = {}
-    lines = []
-    for column, called in DIVERSITY.items():
-        traces = []
-        for label, rows in _by_label(section).items():
+    views: dict[str, list[dict[str, Any]]] = {called: [] for called in DIVERSITY.values()}
+    for label, rows in _by_label(section).items():
+        paint = section.paints[label]
+        for column, called in DIVERSITY.items():
             found = [point for group in by_prior(rows) for point in _diverse(group, column, label)]
-            solid = [point for point in found if not point.hollow]
-            hollow = [point for point in found if point.hollow]
-            for place, part in enumerate(filter(None, (solid, hollow))):
-                traces.append(points(label, section.paints[label], part, legend=place == 0))
-            lines += [[called, point.text] for point in found]
-        if traces:
-            views[called] = traces
+            own, others = ([point for point in found if point.hollow is hollow] for hollow in (False, True))
+            parts = [part for part in (own, others) if part]
+            views[called] += [points(label, paint, part, legend=part is parts[0]) for part in parts]
+            views[called] += [link(label, paint, own[0], other) for other in others if own and other.goal]
     return Chart(
         f"{section.name}-diversity",
         "Coherence against diversity",
         "A prior that copies a few prototypes has coherence and no diversity. Filled: the model's own prior; hollow: "
-        "fitted priors and references. z encoded from held-out tuples (“held-out aggregate”) has the diversity that a "
-        "prior can be expected to reach; more than that are samples off the data.",
-        layout("diversity", "joint coherence", {"rangemode": "tozero", "zeroline": False}, UNIT),
-        views,
+        "fitted priors, and z encoded from held-out tuples, to which a dotted line leads. That is the diversity that a "
+        "prior should have; what varies more are samples off the data.",
+        layout("", "joint coherence", {"rangemode": "tozero", "zeroline": False}, UNIT),
+        {called: traces for called, traces in views.items() if traces},
         "x",
-        (["diversity measured by", "prior"], lines),
+        (["method", "prior of z", "joint coherence", *DIVERSITY.values()], _diversity_lines(section)),
     )
+
+
+def _diversity_lines(section: Section) -> list[list[str]]:
+    lines = []
+    for label, rows in _by_label(section).items():
+        for group in by_prior(rows):
+            found = [estimate(group, column) for column in ("joint_coherence", *DIVERSITY)]
+            if any(found[1:]):
+                lines.append([label, _prior_name(group[0]), *(f"{one.mean:.3f}" if one else "" for one in found)])
+    return lines
+
+
+def _prior_name(row: Row) -> str:
+    name: str = row["prior"]
+    return name if row["role"] == REFERENCE else f"{name}, {row['role']}"
 
 
 def _by_label(section: Section) -> dict[str, list[Row]]:
     """The rows of priors of each configuration."""
-    found: dict[str, list[Row]] = {label: [] for label in section.paints}
+    found: dict[str, list[Row]] = {label: [] for label in section.labels.values()}
     for row in section.priors:
         found[section.label(row)].append(row)
     return found
 
 
 def _diverse(group: Sequence[Row], column: str, label: str) -> Iterator[Point]:
+    """A point where both coherence and diversity are known."""
     seeds = [row for row in group if known(row[column]) is not None and known(row["joint_coherence"]) is not None]
     x, y = estimate(seeds, column), estimate(seeds, "joint_coherence")
-    if x is None or y is None or (group[0]["role"] == REFERENCE and group[0]["prior"] == P0):
+    if x is None or y is None:
         return
-    first = group[0]
-    prior = first["prior"] if first["role"] == REFERENCE else f"{first['prior']} prior, {first['role']}"
-    name = DIVERSITY[column]
-    text = f"{label}, {prior}: joint coherence {y.mean:.3f}, {name} {x.mean:.3f}, {y.n} seeds"
-    hollow = first["role"] != TRAINED or first["prior"] == AGGREGATE
-    yield Point(x.mean, y.mean, text, hollow=hollow)
+    first, name = group[0], DIVERSITY[column].partition(" (")[0]
+    text = f"{label}, {_prior_name(first)}: joint coherence {y.mean:.3f}, {name} {x.mean:.3f}; seeds: {y.n}"
+    goal = first["role"] == REFERENCE and first["prior"] == AGGREGATE
+    yield Point(x.mean, y.mean, text, hollow=first["role"] != TRAINED, goal=goal)
 
 
 def seeds_chart(section: Section) -> Chart:
@@ -124,7 +134,7 @@ def seeds_chart(section: Section) -> Chart:
         views[metric.replace("_", " ")] = traces
     categories = {"type": "category", "automargin": True}
     summary = "Each mark is one trained model. What lies closer together than the seeds of one method is no difference."
-    return Chart(f"{section.name}-seeds", "Seeds one by one", summary, layout("", "coherence", categories, UNIT), views)
+    return Chart(f"{section.name}-seeds", "Seeds one by one", summary, layout("", "", categories, UNIT), views)
 
 
 def cost_chart(section: Section) -> Chart:
@@ -145,7 +155,7 @@ def cost_chart(section: Section) -> Chart:
         f"{section.name}-cost",
         "Coherence against cost",
         summary,
-        layout("cost", "joint coherence", axis, UNIT),
+        layout("", "joint coherence", axis, UNIT),
         views,
         "x",
     )
@@ -153,7 +163,7 @@ def cost_chart(section: Section) -> Chart:
 
 def training_chart(section: Section, report: Callable[[str], None]) -> Chart:
     """Curves over epochs, mean over seeds, a term at a time."""
-    histories: dict[str, list[History]] = {label: [] for label in section.paints}
+    histories: dict[str, list[History]] = {label: [] for label in section.labels.values()}
     for row in section.shown:
         histories[section.label(row)] = histories_of(section.runs_of(row), report)
     views = {}

@@ -73,7 +73,10 @@ def energies_of(rows: Sequence[Row]) -> Table | None:
             state = "healthy" if abs(gap) <= HEALTHY else "modes not reached" if gap < UNREACHED else "strained"
             names = [f"{row['method']} {row['config_hash']}", f"{row['prior']}, {row['role']}", str(row["seed"])]
             lines.append([*names, f"{gap:+.2f}", state, row["warning"]])
-    return Table(["method", "prior", "seed", "energy gap", "state", "what helps"], lines) if lines else None
+    headings = ["method", "prior", "seed", "energy gap", "state", "what helps"]
+    if not any(line[-1] for line in lines):
+        headings, lines = headings[:-1], [line[:-1] for line in lines]
+    return Table(headings, lines) if lines else None
 
 
 def failures_of(failed: pd.DataFrame) -> Table | None:

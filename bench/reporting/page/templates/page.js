@@ -11,7 +11,7 @@ function leaderboard(table) {
   const form = document.querySelector(".filters");
   const long = table.tBodies[0].rows.length > 100;
   const bottom = long ? { layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: "paging" }, paging: true, pageLength: 100 } : {};
-  const high = { targets: [3, 4, 5, 6, 7], orderSequence: ["desc", "asc"] };
+  const high = { targets: "high", orderSequence: ["desc", "asc"] };
   const board = sortable(table, { searching: true, columnDefs: [high], ...bottom });
   const count = form.querySelector("[data-count]");
   const selects = [...form.querySelectorAll("[data-filter]")];
@@ -41,7 +41,7 @@ function themed(layout, printing) {
   const colour = (name) => (printing ? { "--text": "#000", "--line": "#bbb" }[name] : style.getPropertyValue(name).trim());
   const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), zerolinecolor: colour("--line"), automargin: true };
   const narrow = innerWidth < 640;
-  const legend = narrow ? { orientation: "h", y: -0.22, x: 0 } : {};
+  const legend = narrow ? { orientation: "h", y: -0.32, x: 0, font: { size: 11 } } : {};
   return {
     ...layout, xaxis: { ...layout.xaxis, ...axis }, yaxis: { ...layout.yaxis, ...axis },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", dragmode: false, legend,
@@ -57,7 +57,7 @@ function draw(name, printing = false) {
   const view = select ? select.value : Object.keys(views)[0];
   const layout = themed(specs[name].layout, printing);
   const axis = layout[`${specs[name].varies}axis`];
-  if (axis) axis.title = { text: view.replaceAll("&", "&amp;").replaceAll("<", "&lt;") };
+  if (axis) axis.title = { text: view.split(" (")[0].replaceAll("&", "&amp;").replaceAll("<", "&lt;") };
   return Plotly.react(plot, structuredClone(views[view]), layout, { displayModeBar: false, responsive: true });
 }
 
