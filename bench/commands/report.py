@@ -1,38 +1,50 @@
-"""`bench report`: leaderboard and figures from the runs in a directory."""
+"""`bench report`: report.html, tables and figures from the runs in a directory."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from bench.commands import Subparsers
 from bench.commands.options import add_out_option
-from bench.errors import BenchError, DataMissing
+from bench.errors import BenchError, DataMissing, printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger("bench")
 
+PAGE = "report.html"
+
 
 def add(commands: Subparsers) -> None:
-    report = commands.add_parser("report", help="make leaderboard and figures from the runs in a directory")
+    report = commands.add_parser(
+        "report", help="make report.html, the tables and the figures from the runs in a directory"
+    )
     add_out_option(report)
+    report.add_argument(
+        "--format",
+        choices=("md", "csv", "tex"),
+        default="md",
+        help="what is printed: the leaderboard for people (default), as CSV, or for LaTeX with booktabs",
+    )
     report.set_defaults(command=report_command)
 
 
 def report_command(options: argparse.Namespace) -> int:
     if not os.path.isdir(options.out / "runs"):
         raise DataMissing(f"{options.out / 'runs'} does not exist: name a folder that `bench run --out` has filled")
-    return make_report(options.out)
+    return make_report(options.out, options.format)
 
 
-def make_report(out: Path) -> int:
-    """leaderboard.csv, leaderboard.md, measures.csv, priors.csv and then the figures; the table goes to stdout.
+def make_report(out: Path, form: str = "md") -> int:
+    """leaderboard.csv, leaderboard.md, measures.csv, priors.csv, then the figures and report.html; the leaderboard goes
+    to stdout as `form` says: md, csv or tex.
 
     Returns:
         0 where the table has a row; 1 where there are runs, and none of them could be read.
@@ -41,19 +53,29 @@ def make_report(out: Path) -> int:
         BenchError: the tables cannot be written.
     """
     from bench.reporting.leaderboard import make_tables
-    from bench.runs.records import run_folders
+    from bench.reporting.tex import tex
+    from bench.runs.records import run_folders, warn
+
+    problems: list[str] = []
+
+    def report(problem: str) -> None:
+        warn(problem)
+        problems.append(problem)
 
     try:
-        table, runs, failed = make_tables(out)
+        table, runs, failed = make_tables(out, report)
     except OSError as error:
         raise BenchError(
             f"the tables cannot be written: {error}. Make room, or copy the runs to a folder of yours"
         ) from error
-    print((out / "leaderboard.md").read_text())
+    print(tex(table) if form == "tex" else (out / f"leaderboard.{form}").read_text())
     if not table.empty:
         _draw(out, table, runs)
-    nothing = table.empty and failed.empty
-    return 1 if nothing and any(os.path.lexists(path / "training.json") for path in run_folders(out)) else 0
+    if not (table.empty and failed.empty):
+        _write_page(out, runs, failed, problems)
+        print_page(out, sys.stdout if form == "md" else sys.stderr)
+        return 0
+    return 1 if any(os.path.lexists(path / "training.json") for path in run_folders(out)) else 0
 
 
 def _draw(out: Path, table: pd.DataFrame, runs: pd.DataFrame) -> None:
@@ -63,6 +85,21 @@ def _draw(out: Path, table: pd.DataFrame, runs: pd.DataFrame) -> None:
         save_figures(out / "figures", table, runs)
     except Exception as error:  # matplotlib is missing or damaged: the tables are what counts
         log.warning("there are no figures: %s: %s", type(error).__name__, error)
+
+
+def _write_page(out: Path, runs: pd.DataFrame, failed: pd.DataFrame, problems: Sequence[str]) -> None:
+    try:
+        from bench.reporting.page import write_page
+
+        write_page(out, runs, failed, problems)
+    except Exception as error:  # as above
+        log.warning("%s cannot be made: %s: %s", out / PAGE, type(error).__name__, error)
+
+
+def print_page(out: Path, stream: TextIO) -> None:
+    """Says where the page is, if there is one."""
+    if (out / PAGE).is_file():
+        print(printable(f"Report: {out / PAGE}"), file=stream)
 
 
 def is_current(out: Path) -> bool:
