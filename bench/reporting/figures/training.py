@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.reporting.curves import Curves, curves_of, histories_of
-from bench.reporting.figures.canvas import BESIDE, palette, panels, spread
+from bench.reporting.figures.canvas import BESIDE, PAGE, palette, panels, spread
 from bench.reporting.labels import by_label
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | N
         return None
     columns = min(COLUMNS, count)
     rows = -(-count // columns)
-    figure, grid = panels(rows, columns, (4.2 * columns, 3.4 * rows))
+    figure, grid = panels(rows, columns, (PAGE * columns / COLUMNS, 1.75 * rows))
     axes, colours = iter(grid.flat), palette(list(histories))
     few = len(histories) <= COLUMNS
     for (label, curve), axis in zip(elbo.items(), axes):
@@ -46,7 +46,7 @@ def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | N
             _draw(axis, curve, colours[label], label)
         axis.set(title=term.replace("_", " "), xlabel="epoch", ylabel="nats")
         if few:
-            axis.legend(fontsize="x-small")
+            axis.legend(fontsize=5.5)
         elif not validation and term == list(shared)[-1]:  # beside another panel it would lie on the next one
             _legend(axis, colours)
     if validation:
@@ -81,7 +81,7 @@ def _legend(axis: Any, colours: Mapping[str, Any]) -> None:
 
 def _draw(axis: Any, curve: tuple[list[float], list[float]], colour: Any, label: str | None, style: str = "-") -> None:
     # One epoch is no line.
-    axis.plot(*curve, style, color=colour, label=label, marker="o" if len(curve[0]) == 1 else None)
+    axis.plot(*curve, style, color=colour, label=label, marker="o" if len(curve[0]) == 1 else None, ms=3)
 
 
 def _zoom(axis: Any, values: Sequence[float]) -> None:
