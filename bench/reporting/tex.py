@@ -65,6 +65,8 @@ def _environment(rows: Sequence[Row]) -> str:
         caption += r" \textsuperscript{p}: by the published classifiers."
     lines = [HEAD % (caption, "l" * len(metrics), " & ".join(METRICS[metric] for metric in metrics))]
     for k, row in enumerate(rows):
+        if k and (row["prior"] == OWN) != (rows[k - 1]["prior"] == OWN):
+            lines.append(r"\midrule")
         cells = [_cell(row, metric, k in bold[metric]) for metric in metrics]
         lines.append(" & ".join([escaped(row["method"]), *_names(row), *cells]) + r" \\")
     return "\n".join([*lines, FOOT])

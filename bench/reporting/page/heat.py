@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.reporting.page.sections import Row, known
+from bench.reporting.page.sections import Row
 from bench.reporting.prior_lines import Estimate, by_prior, closed_by, estimate, named_models
 from bench.reporting.priors import REFERENCE, TRAINED
 
@@ -76,8 +76,7 @@ def _ends(rows: Sequence[Row]) -> str:
     """The floor and the top of a model's gap."""
     words = []
     for name, called in (("p0", "p0"), ("held-out aggregate", "aggregate")):
-        values = [known(row["joint_coherence"]) for row in rows if row["prior"] == name and row["role"] == REFERENCE]
-        values = [value for value in values if value is not None]
-        if values:
-            words.append(f"{called} {sum(values) / len(values):.3f}")
+        found = estimate([row for row in rows if row["prior"] == name and row["role"] == REFERENCE], "joint_coherence")
+        if found:
+            words.append(f"{called} {found.mean:.3f}")
     return ", ".join(words)
