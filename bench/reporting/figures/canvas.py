@@ -42,7 +42,6 @@ COLUMN, PAGE = 3.4, 7.0  # inches: widths of a column and of a page of two colum
 PAD = 0.02  # inches around a figure
 # Of legends.
 BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)}
-BELOW: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 2}
 STYLE: dict[str, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -92,6 +91,13 @@ def spread(figure: Figure, title: str) -> None:
     """A title over all panels, and room between them; `tight_layout` would measure every text first."""
     figure.subplots_adjust(wspace=0.5, hspace=0.55, top=1 - 0.35 / figure.get_figheight())
     figure.suptitle(title, y=1, va="bottom")
+
+
+def legend_below(axes: Any) -> None:
+    """Below the axes, in two columns where their names are short enough for the width of a column."""
+    names = sorted(map(len, axes.get_legend_handles_labels()[1]))
+    columns = 2 if sum(names[-2:]) < 56 else 1
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns)
 
 
 def save(figure: Figure, path: Path) -> None:

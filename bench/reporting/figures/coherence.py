@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.reporting.curves import mean_curve
-from bench.reporting.figures.canvas import BELOW, COLUMN, PAGE, literal, palette, panel, panels, spread
+from bench.reporting.figures.canvas import COLUMN, PAGE, legend_below, literal, palette, panel, panels, spread
 from bench.reporting.labels import by_label, labels_of
 from bench.reporting.measures import measure
 from bench.runs.reading import is_number
@@ -55,7 +55,7 @@ def coherence_figure(table: Rows, title: str) -> Figure | None:
     for source in dict.fromkeys(filter(None, sources)):
         axes.plot([], [], "o", mfc="none", mec="grey", ms=5.5, label=f"as published ({source})")
     axes.vlines([], [], [], "grey", lw=4, alpha=0.2, label="p0 … z encoded from held-out tuples")
-    axes.legend(**BELOW)
+    legend_below(axes)
     return figure
 
 
@@ -118,7 +118,7 @@ def subset_figure(runs: Rows, title: str) -> Figure | None:
             axes.plot(x, y, marker=marker, ms=3.5, color=colour, label=label)
     axes.set(ylim=(0, 1), xlabel="given modalities", ylabel="cross coherence", title=title)
     axes.set_xticks(sorted({k for group in curves.values() for curve in group for k in curve}))
-    axes.legend(**BELOW)
+    legend_below(axes)
     return figure
 
 

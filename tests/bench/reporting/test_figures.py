@@ -199,7 +199,7 @@ def test_figures_of_an_earlier_report_are_removed_and_nothing_else(tmp_path):
 
 
 def test_figures_are_as_wide_as_a_column_or_a_page_and_carry_their_fonts(tmp_path):
-    for method in ("mmvae", "a-method-with-a-long-name", "mopoe"):
+    for method in ("mmvae", "a-method-with-a-long-name", "mopoe", "mvae"):
         write_run(tmp_path, method)
     for path, inches in zip(figures_of(tmp_path), (3.4, 7.0, 7.0), strict=True):
         content = path.with_suffix(".pdf").read_bytes()

@@ -41,7 +41,7 @@ def test_one_model_and_collapsed_ones_are_never_bold(tmp_path):
 
 def test_it_is_one_table_per_section_with_rules_of_booktabs(tmp_path):
     write_published(write_run(tmp_path), 0.5, 0.6)
-    write_run(tmp_path, preset="smoke", joint=None)
+    write_run(tmp_path, preset="smoke", joint=None, config_hash="deadbeef")
     text = tex_of(tmp_path)
     for name in ("table", "tabular"):
         assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 2

@@ -105,11 +105,13 @@ def test_the_leaderboard_sorts_by_mouse_and_by_keyboard(page):
 
     heading = next(h for h in page.find_elements(By.CSS_SELECTOR, "#leaderboard thead th") if "joint coh" in h.text)
     heading.click()
+    wait_for(page, "return document.querySelector('[aria-sort=descending]') !== null")
     first = page.execute_script(VISIBLE)
     assert first[:2] == ["ebm-base", "mmvae"]
     assert heading.get_attribute("aria-sort") == "descending"
     button = heading.find_element(By.CSS_SELECTOR, "[tabindex='0'], [role=button]")
     button.send_keys(Keys.ENTER)
+    wait_for(page, "return document.querySelector('[aria-sort=ascending]') !== null")
     assert page.execute_script(VISIBLE) == first[::-1]
     assert heading.get_attribute("aria-sort") == "ascending"
 
