@@ -73,11 +73,11 @@ def real_items(cross: Image.Image, modalities: int) -> Image.Image | None:
 
 
 def embedded(picture: Image.Image) -> Picture:
-    """As WebP without loss or as JPEG with all of its colours, whichever is smaller."""
+    """As PNG or as JPEG with all of its colours, whichever is smaller: drawn text is PNG, noisy images are JPEG."""
     picture = reduced(picture)
     if picture.width > WIDEST:
         picture = picture.resize((WIDEST, max(1, picture.height * WIDEST // picture.width)))
-    kinds = {"webp": {"lossless": True, "method": 3}, "jpeg": {"quality": 90, "subsampling": 0, "optimize": True}}
+    kinds = {"png": {}, "jpeg": {"quality": 90, "subsampling": 0, "optimize": True}}
     written = {}
     for kind, options in kinds.items():
         file = io.BytesIO()

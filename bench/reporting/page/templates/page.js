@@ -46,7 +46,7 @@ function themed(layout, printing) {
     ...layout, xaxis: { ...layout.xaxis, ...axis }, yaxis: { ...layout.yaxis, ...axis },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", dragmode: false, legend,
     font: { color: colour("--text"), family: getComputedStyle(document.body).fontFamily, size: 13 },
-    margin: { l: 56, r: 12, t: 12, b: 52 },
+    margin: { l: 56, r: 12, t: 12, b: 52 }, ...(printing ? { width: 600, height: 310 } : {}),
   };
 }
 
