@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from bench.reporting.leaderboard import leaderboard, make_tables
 from bench.reporting.measures import measures_table
 from bench.reporting.priors import priors_table
 from bench.reporting.rows import read_runs
+from bench.runs.records import warn
 
 log = logging.getLogger("bench")
 
@@ -56,16 +58,33 @@ def checked(out: Path) -> Path:
 
 
 def write_report(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Writes the tables over OUT/runs and then the figures; returns leaderboard, trained runs and failed ones.
+    """Writes the tables over OUT/runs, then the figures and report.html; returns leaderboard, trained and failed runs.
 
-    Raises OSError, which names a file, where the tables cannot be written. Figures that fail are a warning.
+    Raises OSError, which names a file, where the tables cannot be written. Figures or a page that fail are a warning.
     """
-    table, runs, failed = make_tables(out)
+    problems: list[str] = []
+
+    def report(problem: str) -> None:
+        warn(problem)
+        problems.append(problem)
+
+    table, runs, failed = make_tables(out, report)
     if not table.empty:
-        try:
+        with _warned("there are no figures"):
             from bench.reporting.figures import save_figures  # noqa: PLC0415 (matplotlib may be missing or damaged)
 
             save_figures(out / "figures", table, runs)
-        except Exception as error:  # the tables are what counts
-            log.warning("there are no figures: %s: %s", type(error).__name__, error)
+    if not (table.empty and failed.empty):
+        with _warned(f"{out / 'report.html'} cannot be made"):
+            from bench.reporting.page import write_page  # noqa: PLC0415 (as above)
+
+            write_page(out, runs, failed, problems)
     return table, runs, failed
+
+
+@contextmanager
+def _warned(problem: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the tables are what counts
+        log.warning("%s: %s: %s", problem, type(error).__name__, error)

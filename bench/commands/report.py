@@ -1,34 +1,47 @@
-"""`bench report`: leaderboard and figures from the runs in a directory."""
+"""`bench report`: report.html, tables and figures from the runs in a directory."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from bench.commands import Subparsers
 from bench.commands.options import add_out_option
-from bench.errors import BenchError
+from bench.errors import BenchError, printable
 
 log = logging.getLogger("bench")
 
+PAGE = "report.html"
+
 
 def add(commands: Subparsers) -> None:
-    report = commands.add_parser("report", help="make leaderboard and figures from the runs in a directory")
+    report = commands.add_parser(
+        "report", help="make report.html, the tables and the figures from the runs in a directory"
+    )
     add_out_option(report)
+    report.add_argument(
+        "--format",
+        choices=("md", "csv", "tex"),
+        default="md",
+        help="what is printed: the leaderboard for people (default), as CSV, or for LaTeX with booktabs",
+    )
     report.set_defaults(command=report_command)
 
 
 def report_command(options: argparse.Namespace) -> int:
     from bench.api.tables import checked
 
-    return make_report(checked(options.out))
+    return make_report(checked(options.out), options.format)
 
 
-def make_report(out: Path) -> int:
-    """leaderboard.csv, leaderboard.md, measures.csv, priors.csv and then the figures; the table goes to stdout.
+def make_report(out: Path, form: str = "md") -> int:
+    """leaderboard.csv, leaderboard.md, measures.csv, priors.csv, then the figures and report.html; the leaderboard goes
+    to stdout as `form` says: md, csv or tex.
 
     Returns:
         0 where the table has a row; 1 where there are runs, and none of them could be read.
@@ -37,6 +50,7 @@ def make_report(out: Path) -> int:
         BenchError: the tables cannot be written.
     """
     from bench.api.tables import write_report
+    from bench.reporting.tex import tex
     from bench.runs.records import run_folders
 
     try:
@@ -45,9 +59,17 @@ def make_report(out: Path) -> int:
         raise BenchError(
             f"the tables cannot be written: {error}. Make room, or copy the runs to a folder of yours"
         ) from error
-    print((out / "leaderboard.md").read_text())
-    nothing = table.empty and failed.empty
-    return 1 if nothing and any(os.path.lexists(path / "training.json") for path in run_folders(out)) else 0
+    print(tex(table) if form == "tex" else (out / f"leaderboard.{form}").read_text())
+    if not (table.empty and failed.empty):
+        print_page(out, sys.stdout if form == "md" else sys.stderr)
+        return 0
+    return 1 if any(os.path.lexists(path / "training.json") for path in run_folders(out)) else 0
+
+
+def print_page(out: Path, stream: TextIO) -> None:
+    """Says where the page is, if there is one."""
+    if (out / PAGE).is_file():
+        print(printable(f"Report: {out / PAGE}"), file=stream)
 
 
 def is_current(out: Path) -> bool:

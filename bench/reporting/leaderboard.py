@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from bench.reporting.priors import gap_closed, priors_table
 from bench.reporting.published import beside_published
 from bench.reporting.rows import METRICS, OWN, PUBLISHED, read_runs
 from bench.reporting.statistics import student_interval
-from bench.runs.records import shown
+from bench.runs.records import shown, warn
 from bench.runs.store import write_atomic, write_text
 
 log = logging.getLogger("bench")
@@ -58,12 +58,13 @@ ONE_MODEL = "binomial, one model: says nothing of other seeds"
 OVER_SEEDS = "Student t over seeds"
 
 
-def make_tables(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Writes the tables over OUT/runs: leaderboard, trained runs, failed ones. Raises OSError, which names a file.
+def make_tables(out: Path, report: Callable[[str], None] = warn) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Writes the tables over OUT/runs: leaderboard, trained runs, failed ones. What is left out goes to
+    `report`. Raises OSError, which names a file.
 
     Tables that are there are not replaced by empty ones: of runs that cannot be read they are all that is left.
     """
-    runs, failed = read_runs(out)
+    runs, failed = read_runs(out, report)
     table = leaderboard(runs, failed)
     if len(table) or len(failed) or not (out / "leaderboard.md").exists():
         write_leaderboard(out, table, runs, failed)
@@ -78,13 +79,16 @@ def leaderboard(runs: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     With several seeds the interval is Student's t over them, and the best joint coherence comes first. With one it is
     the binomial one of that model: such rows follow, by name, as one model ranks no method.
     """
+    return pd.DataFrame([row for row, _ in rows_with_runs(runs, failed)], columns=COLUMNS)
+
+
+def rows_with_runs(runs: pd.DataFrame, failed: pd.DataFrame) -> list[tuple[dict[str, Any], list[dict[Any, Any]]]]:
+    """The leaderboard's rows in order, each with the runs that it is made of."""
     groups: dict[tuple[Any, ...], list[dict[Any, Any]]] = {}
     for run in runs.to_dict("records"):
         groups.setdefault(tuple(run[key] for key in GROUP), []).append(run)
     failures = Counter(tuple(run[key] for key in OF_FAILED) for run in failed.to_dict("records"))
-    rows = [_row(group, failures) for group in groups.values()]
-    rows.sort(key=_order)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return sorted(((_row(group, failures), group) for group in groups.values()), key=lambda found: _order(found[0]))
 
 
 def _row(group: Sequence[dict[Any, Any]], failures: Counter[tuple[Any, ...]]) -> dict[str, Any]:

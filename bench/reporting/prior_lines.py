@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.reporting.models import base_method
-from bench.reporting.priors import AGGREGATE, BOOTSTRAP, FITTED, MODEL, REFERENCE, TRAINED
+from bench.reporting.models import base_method, has_base
+from bench.reporting.priors import AGGREGATE, BOOTSTRAP, FITTED, MODEL, P0, REFERENCE, TRAINED
 from bench.reporting.statistics import student_interval
 
 UNBOUNDED = (-math.inf, math.inf)
@@ -112,3 +112,26 @@ def _cell(group: Sequence[Row], column: str, form: str) -> str:
     collapsed = sum(row["collapsed"] == 1 for row in group) if column == "joint_coherence" else 0
     some = f" ({found.n} of {len(group)} seeds)" if found.n < len(group) else ""
     return text + some + (f", COLLAPSED in {collapsed} of {len(group)}" if collapsed else "")
+
+
+def named_models(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each model: "mmvae (laplace)", its method and own prior, with its hash where two are called alike."""
+    found = models(rows)
+    names = [f"{method} ({own})" for method, own, _ in found]
+    return {
+        name if names.count(name) == 1 else f"{name} {key[2]}": part
+        for name, (key, part) in zip(names, found.items(), strict=True)
+    }
+
+
+def closed_by(rows: Sequence[Row]) -> dict[tuple[int, str, str], Estimate | None]:
+    """{(kind, label, settings): share of the gap}, for one model; None of an own prior that is p0. Kinds are 0 trained,
+    1 fitted, 2 reference."""
+    found: dict[tuple[int, str, str], Estimate | None] = {}
+    for group in by_prior(rows):
+        first, share = group[0], estimate(group, "gap_closed")
+        if first["role"] == TRAINED and (share or not has_base(first["trained_prior"])):
+            found[0, "own", ""] = share
+        elif share and not (first["role"] == REFERENCE and first["prior"] in (P0, AGGREGATE)):
+            found[1 + (first["role"] == REFERENCE), first["prior"], first["prior_settings"]] = share
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ import pandas as pd
 from bench.reporting.health import final_gap
 from bench.runs.measured import Evaluation, MeasureSet, PriorSet, StoredMeasure
 from bench.runs.reading import is_number, shortened
-from bench.runs.records import Record, read_records
+from bench.runs.records import Record, read_records, warn
 
 OWN = "own"  # the prior that a method was trained with
 METRICS = {"joint": "joint_coherence", "cross": "cross_coherence"}  # evaluator -> its measure in the leaderboard
@@ -39,11 +39,11 @@ class Found(NamedTuple):
     absent: str = ""
 
 
-def read_runs(out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Trained runs with their measures, and failed runs. What cannot be read is named in a warning and left out."""
+def read_runs(out: Path, report: Callable[[str], None] = warn) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Trained runs with their measures, and failed runs. What cannot be read goes to `report`, and is left out."""
     finished: list[dict[str, Any]] = []
     failed = []
-    for record in read_records(out):
+    for record in read_records(out, report):
         if record.training is not None and (record.measures or record.priors):
             finished += rows_of(record)
         if record.state["state"] == "failed":
@@ -74,6 +74,7 @@ def describe(record: Record) -> dict[str, Any]:
         "network": network(config),
         "epochs": config["trainer"]["epochs"],
         "config": config,
+        "provenance": origin.tree,
         "device": origin.device,
         "torch": origin.torch,
         "revision": origin.revision,

@@ -26,7 +26,8 @@ Rows = Sequence[Mapping[Any, Any]]
 
 
 def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[Path]:
-    """The figures of every (dataset, source, preset, data, evaluation) of the leaderboard; the paths written.
+    """The figures of every (dataset, source, preset, data, evaluation) of the leaderboard; the paths written, each
+    with a PDF beside it.
 
     Those that an earlier report made of the same datasets, sources and presets, and this one did not, are removed.
     """
@@ -46,7 +47,7 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
                         written.append(path)
                 except Exception as error:  # the tables are made, and the other figures can be
                     log.warning("%s is left out: %s: %s", path, type(error).__name__, error)
-    _remove_stale(folder, sections, names, {path.name for path in written})
+    _remove_stale(folder, sections, names, {path.stem for path in written})
     return written
 
 
@@ -55,9 +56,9 @@ def _remove_stale(
 ) -> None:
     """Only files that are called as a report calls its figures of these sections."""
     stems = "|".join({re.escape("-".join(key[:3])) for key in sections})
-    ours = re.compile(rf"({stems})(-[0-9a-f]{{8}})?(-evaluation-\d+)?-({'|'.join(map(re.escape, names))})\.png")
+    ours = re.compile(rf"({stems})(-[0-9a-f]{{8}})?(-evaluation-\d+)?-({'|'.join(map(re.escape, names))})\.(png|pdf)")
     for path in folder.iterdir() if folder.is_dir() else ():
-        if ours.fullmatch(path.name) and path.name not in kept and path.is_file() and not path.is_symlink():
+        if ours.fullmatch(path.name) and path.stem not in kept and path.is_file() and not path.is_symlink():
             try:
                 path.unlink()
             except OSError as error:

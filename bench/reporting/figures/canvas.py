@@ -6,10 +6,9 @@ module that is not installed everywhere. So it is out of sight meanwhile.
 
 from __future__ import annotations
 
-import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -37,8 +36,12 @@ with _without_backend():
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
-BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "fontsize": "small"}  # of a legend
+COLUMN, PAGE = 3.4, 7.0  # inches: widths of a column and of a page of two columns
+PAD = 0.02  # inches around a figure
+# Of legends.
+BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)}
 STYLE: dict[str, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -47,6 +50,16 @@ STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "grid.color": "0.85",
     "legend.frameon": False,
+    "legend.fontsize": 6.5,
+    "font.size": 7,
+    "axes.titlesize": 7.5,
+    "figure.titlesize": 8,
+    "lines.linewidth": 1.1,
+    "axes.linewidth": 0.6,
+    "grid.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "pdf.fonttype": 42,  # whole TrueType fonts, which publishers ask for
 }
 
 
@@ -61,7 +74,8 @@ def style() -> Iterator[None]:
 
 
 def panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, Any]:
-    """A figure and its axes, [rows, columns]; `size` is the width and height of all, in inches."""
+    """A figure and its axes, [rows, columns]; `size` is its width with all that is beside the axes, and the height of
+    the axes' part, in inches."""
     figure = Figure(figsize=size)
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False)
@@ -75,13 +89,34 @@ def panel(size: tuple[float, float]) -> tuple[Figure, Any]:
 
 def spread(figure: Figure, title: str) -> None:
     """A title over all panels, and room between them; `tight_layout` would measure every text first."""
-    figure.subplots_adjust(wspace=0.35, hspace=0.45, top=1 - 0.6 / figure.get_figheight())
+    figure.subplots_adjust(wspace=0.5, hspace=0.55, top=1 - 0.35 / figure.get_figheight())
     figure.suptitle(title, y=1, va="bottom")
 
 
+def legend_below(axes: Any) -> None:
+    """Below the axes, in two columns where their names are short enough for the width of a column."""
+    names = sorted(map(len, axes.get_legend_handles_labels()[1]))
+    columns = 2 if sum(names[-2:]) < 56 else 1
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns)
+
+
 def save(figure: Figure, path: Path) -> None:
-    """As PNG. Raises OSError when the file cannot be written."""
-    write_atomic(path, partial(figure.savefig, format="png", dpi=130, bbox_inches="tight"))
+    """As PNG, and as PDF beside it, as wide as the figure was made. Raises OSError when a file cannot be written."""
+    box = _fit(figure, figure.get_figwidth())
+    # Without a date: what is made of the same runs is the same file.
+    as_pdf: Any = {"format": "pdf", "metadata": {"CreationDate": None}}
+    for file, options in ((path.with_suffix(".pdf"), as_pdf), (path, {"format": "png", "dpi": 220})):
+        write_atomic(file, partial(figure.savefig, bbox_inches=box, **options))
+
+
+def _fit(figure: Figure, width: float) -> Any:
+    """Makes the axes narrower or wider until the figure, with legends and labels, is that wide; its box in inches."""
+    box = figure.get_tightbbox()
+    for _ in range(2):
+        figure.set_figwidth(max(width / 3, figure.get_figwidth() + width - 2 * PAD - box.width))
+        box = figure.get_tightbbox()
+    margin = max(PAD, (width - box.width) / 2)
+    return Bbox.from_extents(box.x0 - margin, box.y0 - PAD, box.x1 + margin, box.y1 + PAD)
 
 
 def palette(names: Sequence[str]) -> dict[str, Any]:
@@ -95,31 +130,3 @@ def palette(names: Sequence[str]) -> dict[str, Any]:
 def literal(text: str) -> str:
     """The text as it is: a dollar sign would start a formula, which may have errors."""
     return text.replace("$", "\\$")
-
-
-def labels_of(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
-    """Method names, with the configuration's hash where one method occurs with several."""
-    hashes: dict[str, set[str]] = {}
-    for row in rows:
-        hashes.setdefault(row["method"], set()).add(row["config_hash"])
-    return [
-        f"{row['method']} {row['config_hash']}" if len(hashes[row["method"]]) > 1 else row["method"] for row in rows
-    ]
-
-
-def by_label(rows: Sequence[Mapping[Any, Any]]) -> dict[str, list[Mapping[Any, Any]]]:
-    """The rows of each label, in order."""
-    groups: dict[str, list[Mapping[Any, Any]]] = {}
-    for label, row in zip(labels_of(rows), rows, strict=True):
-        groups.setdefault(label, []).append(row)
-    return groups
-
-
-def mean_curve(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[list[float], list[float]]:
-    """The mean of several curves (x, y) at every x that any of them has; NaN counts as none."""
-    at: dict[float, list[float]] = {}
-    for xs, ys in curves:
-        for x, y in zip(xs, ys):
-            if not math.isnan(y):
-                at.setdefault(x, []).append(y)
-    return sorted(at), [sum(at[x]) / len(at[x]) for x in sorted(at)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.reporting.figures.canvas import BESIDE, by_label, mean_curve, palette, panels
+from bench.reporting.curves import mean_curve
+from bench.reporting.figures.canvas import BESIDE, PAGE, palette, panels
+from bench.reporting.labels import by_label
 from bench.reporting.measures import measure
 from bench.runs.reading import is_number
 
@@ -21,12 +23,12 @@ def chain_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | None
     groups = {label: found for label, found in groups.items() if found}
     if not groups:
         return None
-    figure, axes = panels(1, 2, (11, 4))
+    figure, axes = panels(1, 2, (PAGE, 2.4))
     colours = palette(list(groups))
     for axis, name in zip(axes[0], CURVES):
         for label, found in groups.items():
             x, y = mean_curve([(details["steps"], details[name]) for details in found])
-            axis.plot(x, y, marker="o", color=colours[label], label=label)
+            axis.plot(x, y, marker="o", ms=3, color=colours[label], label=label)
         axis.set_xscale("symlog", linthresh=10)
         axis.set(xlabel="Langevin steps", ylabel=name.replace("_", " "), xlim=(0, None))
         for steps in sorted({details["steps_trained"] for found in groups.values() for details in found}):

@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.reporting.figures.canvas import (
-    BESIDE,
-    by_label,
-    labels_of,
-    literal,
-    mean_curve,
-    palette,
-    panel,
-    panels,
-    spread,
-)
+from bench.reporting.curves import mean_curve
+from bench.reporting.figures.canvas import COLUMN, PAGE, legend_below, literal, palette, panel, panels, spread
+from bench.reporting.labels import by_label, labels_of
 from bench.reporting.measures import measure
 from bench.runs.reading import is_number
 
@@ -27,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUBSETS = re.compile(r"cross_coherence_(\d{1,3})")
-COLUMNS = 8  # heat maps side by side
+COLUMNS = 4  # heat maps side by side
 
 Rows = Sequence[Mapping[Any, Any]]
 
@@ -42,26 +34,28 @@ def coherence_figure(table: Rows, title: str) -> Figure | None:
     if not rows:
         return None
     asked = [not math.isnan(row["joint_coherence_published"] + row["cross_coherence_published"]) for row in rows]
-    figure, axes = panel((8, 6))
+    figure, axes = panel((COLUMN, 3.0))
     labels = labels_of(rows)
     colours = palette(labels)
     for label, row, both in zip(labels, rows, asked, strict=True):
         x, y, colour = row["cross_coherence"], row["joint_coherence"], colours[label]
-        axes.vlines(x, row["joint_coherence_base"], row["joint_coherence_aggregate"], colour, lw=6, alpha=0.2)
+        axes.vlines(x, row["joint_coherence_base"], row["joint_coherence_aggregate"], colour, lw=4, alpha=0.2)
         one = " (one model)" if row["seeds"] == 1 else ""
         xerr, yerr = errors([row], "cross_coherence"), errors([row], "joint_coherence")
-        axes.errorbar(x, y, xerr=xerr, yerr=yerr, fmt="o", color=colour, capsize=3, label=f"{label}{one}")
+        axes.errorbar(
+            x, y, xerr=xerr, yerr=yerr, fmt="o", color=colour, capsize=2, ms=4, elinewidth=0.9, label=f"{label}{one}"
+        )
         if both:
-            axes.plot(row["cross_coherence_published"], row["joint_coherence_published"], "x", color=colour, ms=7)
-            axes.plot(row["published_cross"], row["published_joint"], "o", mfc="none", mec=colour, ms=9, mew=1.5)
+            axes.plot(row["cross_coherence_published"], row["joint_coherence_published"], "x", color=colour, ms=4.5)
+            axes.plot(row["published_cross"], row["published_joint"], "o", mfc="none", mec=colour, ms=5.5, mew=1)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="cross coherence", ylabel="joint coherence", title=title)
     if any(asked):
-        axes.plot([], [], "x", color="grey", ms=7, label="by the published classifiers")
+        axes.plot([], [], "x", color="grey", ms=4.5, label="by the published classifiers")
     sources = [row["published_source"] for row, both in zip(rows, asked, strict=True) if both]
     for source in dict.fromkeys(filter(None, sources)):
-        axes.plot([], [], "o", mfc="none", mec="grey", ms=9, label=f"as published ({source})")
-    axes.vlines([], [], [], "grey", lw=6, alpha=0.2, label="p0 … z encoded from held-out tuples")
-    axes.legend(**BESIDE)
+        axes.plot([], [], "o", mfc="none", mec="grey", ms=5.5, label=f"as published ({source})")
+    axes.vlines([], [], [], "grey", lw=4, alpha=0.2, label="p0 … z encoded from held-out tuples")
+    legend_below(axes)
     return figure
 
 
@@ -78,7 +72,7 @@ def matrix_figure(runs: Rows, title: str) -> Figure | None:
         return None
     columns = min(COLUMNS, len(groups))
     rows = -(-len(groups) // columns)
-    figure, grid = panels(rows, columns, (3.4 * columns, 3.6 * rows))
+    figure, grid = panels(rows, columns, (PAGE * columns / COLUMNS, 2.0 * rows))
     for axis, (label, group) in zip(grid.flat, groups.items()):
         names = group[0]["modalities"]
         _heat_map(axis, np.array([run["matrix"] for run in group if run["modalities"] == names]).mean(0), names)
@@ -95,7 +89,7 @@ def _heat_map(axis: Any, mean: Any, names: Sequence[str]) -> None:
         value = mean[source, target]
         # Dark on the bright end of the colours.
         colour = "black" if value > 0.6 else "white"
-        axis.text(target, source, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=9)
+        axis.text(target, source, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=5.5)
     shown = [literal(name) for name in names]
     axis.set_xticks(range(len(names)), shown)
     axis.set_yticks(range(len(names)), shown)
@@ -116,15 +110,15 @@ def subset_figure(runs: Rows, title: str) -> Figure | None:
     curves = {label: [c for c in group if c] for label, group in curves.items()}
     if not any(len(curve) > 1 for group in curves.values() for curve in group):
         return None
-    figure, axes = panel((7, 5))
+    figure, axes = panel((COLUMN, 2.6))
     # Markers differ as well: mixtures lie on one another.
     for marker, (label, colour) in zip("osD^vPX*<>" * len(curves), palette(list(curves)).items()):
         if curves[label]:
             x, y = mean_curve([(list(curve), list(curve.values())) for curve in curves[label]])
-            axes.plot(x, y, marker=marker, color=colour, label=label)
+            axes.plot(x, y, marker=marker, ms=3.5, color=colour, label=label)
     axes.set(ylim=(0, 1), xlabel="given modalities", ylabel="cross coherence", title=title)
     axes.set_xticks(sorted({k for group in curves.values() for curve in group for k in curve}))
-    axes.legend(**BESIDE)
+    legend_below(axes)
     return figure
 
 

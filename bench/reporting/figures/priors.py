@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.reporting.figures.canvas import BESIDE, literal, palette, panel, panels, spread
+from bench.reporting.figures.canvas import BESIDE, COLUMN, PAGE, literal, palette, panel, panels, spread
 from bench.reporting.models import base_method, has_base
-from bench.reporting.prior_lines import Estimate, by_prior, estimate, models
+from bench.reporting.prior_lines import Estimate, by_prior, closed_by, estimate, named_models
 from bench.reporting.priors import AGGREGATE, BOOTSTRAP, FITTED, P0, REFERENCE, TRAINED
 from bench.runs.reading import shortened
 
@@ -35,13 +35,13 @@ def coverage_figure(rows: Rows, title: str) -> Figure | None:
     if not shown:
         return None
     columns = 3 if len(shown) > 4 else min(2, len(shown))
-    figure, grid = panels(lines := -(-len(shown) // columns), columns, (4.6 * columns, 4.2 * lines))
+    figure, grid = panels(lines := -(-len(shown) // columns), columns, (PAGE, 2.3 * lines))
     every = [row for part in shown.values() for row in part]
     colours, limits = _colours(every), (_limits(every, X), _limits(every, Y))
     for axis, (name, part) in zip(grid.flat, shown.items()):
         for group in by_prior(part):
             _draw(axis, group, colours)
-        axis.set(title=name, xlabel="coverage of aggregate samples", ylabel="joint coherence")
+        axis.set(title=literal(name), xlabel="coverage of aggregate samples", ylabel="joint coherence")
         axis.set(xlim=limits[0], ylim=limits[1])
     for axis in list(grid.flat)[len(shown) :]:
         axis.set_axis_off()
@@ -52,22 +52,12 @@ def coverage_figure(rows: Rows, title: str) -> Figure | None:
 
 def _compared(rows: Rows) -> dict[str, Rows]:
     """The rows of the models of base methods that have points of more than one prior."""
-    named = {name: part for name, part in _named(rows).items() if any(map(_whole, part))}
+    named = {name: part for name, part in named_models(rows).items() if any(map(_whole, part))}
     points: dict[str, int] = {}
     for part in named.values():
         base = base_method(part[0]["method"])
         points[base] = points.get(base, 0) + sum(any(map(_whole, group)) for group in by_prior(part))
     return {name: part for name, part in named.items() if points[base_method(part[0]["method"])] > 1}
-
-
-def _named(rows: Rows) -> dict[str, Rows]:
-    """The rows of each model: "mmvae (laplace)", its method and own prior, with its hash where two are called alike."""
-    found = models(rows)
-    names = [f"{method} ({own})" for method, own, _ in found]
-    return {
-        literal(name if names.count(name) == 1 else f"{name} {key[2]}"): part
-        for name, (key, part) in zip(names, found.items(), strict=True)
-    }
 
 
 def _whole(row: Mapping[Any, Any]) -> bool:
@@ -99,7 +89,7 @@ def _draw(axis: Any, group: Rows, colours: Mapping[str, Any]) -> None:
     own_p0 = first["role"] == TRAINED and not has_base(first["trained_prior"])
     if (own_p0 or _line(first)) and (reference := estimate(group, Y)):
         colour, style = LINES[P0 if own_p0 else first["prior"]]
-        axis.axhline(reference.mean, color=colour, ls=style, lw=1.2, zorder=1)
+        axis.axhline(reference.mean, color=colour, ls=style, lw=0.8, zorder=1)
     seeds = [row for row in group if _whole(row)]
     x, y = estimate(seeds, X), estimate(seeds, Y)
     if x is None or y is None:
@@ -107,17 +97,17 @@ def _draw(axis: Any, group: Rows, colours: Mapping[str, Any]) -> None:
     colour = colours[first["prior"]]
     axis.plot(x.mean, y.mean, **_marker(first["role"], colour, list(colours).index(first["prior"])))
     if len(seeds) > 1:
-        axis.plot([row[X] for row in seeds], [row[Y] for row in seeds], ".", color=colour, ms=3, zorder=2)
-        axis.hlines(y.mean, x.low, x.high, colour, lw=1, zorder=2)
-        axis.vlines(x.mean, y.low, y.high, colour, lw=1, zorder=2)
+        axis.plot([row[X] for row in seeds], [row[Y] for row in seeds], ".", color=colour, ms=2, zorder=2)
+        axis.hlines(y.mean, x.low, x.high, colour, lw=0.8, zorder=2)
+        axis.vlines(x.mean, y.low, y.high, colour, lw=0.8, zorder=2)
 
 
 def _marker(role: str, colour: Any, place: int = 0) -> dict[str, Any]:
     shape: dict[str, Any] = {"marker": MARKERS[role], "ls": "none", "color": colour}
     if role == FITTED:
         # Good priors lie on one another, and on the bootstrap's star: rings of several sizes show all of them.
-        return shape | {"mfc": "none", "mew": 1.8, "ms": 13 - 2.5 * (place % 4), "zorder": 4}
-    return shape | ({"ms": 9, "zorder": 5} if role == REFERENCE else {"ms": 8, "zorder": 3})
+        return shape | {"mfc": "none", "mew": 1.2, "ms": 8 - 1.4 * (place % 4), "zorder": 4}
+    return shape | ({"ms": 6, "zorder": 5} if role == REFERENCE else {"ms": 5, "zorder": 3})
 
 
 def _legend(axis: Any, colours: Mapping[str, Any]) -> None:
@@ -137,12 +127,12 @@ def gap_figure(rows: Rows, title: str) -> Figure | None:
 
     A line per model: the own prior, which is none of them where it is p0, then the fitted ones and the bootstrap.
     """
-    closed = {name: found for name, part in _named(rows).items() if any((found := _closed(part)).values())}
+    closed = {name: found for name, part in named_models(rows).items() if any((found := closed_by(part)).values())}
     columns = sorted({column for line in closed.values() for column in line})
     if not columns:
         return None
     means = [[share.mean if (share := line.get(c)) else math.nan for c in columns] for line in closed.values()]
-    figure, axis = panel((len(columns) + 2.5, 0.6 * len(closed) + 1.6))
+    figure, axis = panel((COLUMN if len(columns) <= 3 else PAGE, 0.3 * len(closed) + 0.5))
     axis.imshow(np.ma.masked_invalid(means), vmin=0, vmax=1, cmap="viridis", aspect="auto")
     for y, line in enumerate(closed.values()):
         for column, share in line.items():
@@ -151,30 +141,19 @@ def gap_figure(rows: Rows, title: str) -> Figure | None:
     for kind, name in enumerate((TRAINED, FITTED, REFERENCE)):
         if kind in kinds:
             first, last = kinds.index(kind), kinds.index(kind) + kinds.count(kind)
-            axis.text((first + last - 1) / 2, -0.55, name, ha="center", va="bottom", color="0.4", fontsize=9)
-            axis.axvline(last - 0.5, color="white", lw=8)
+            axis.text((first + last - 1) / 2, -0.55, name, ha="center", va="bottom", color="0.4", fontsize=6)
+            axis.axvline(last - 0.5, color="white", lw=4)
+    figure.subplots_adjust(left=0.35 if figure.get_figwidth() == COLUMN else 0.2)
     labels = [literal(shortened(label, 40)) for _, label, _ in columns]
     axis.set_xticks(range(len(columns)), labels, rotation=30, ha="right")
-    axis.set_yticks(range(len(closed)), list(closed))
+    axis.set_yticks(range(len(closed)), list(map(literal, closed)))
     axis.grid(visible=False)
-    axis.set_title(f"Share of the gap between p0 and the held-out aggregate that a prior closes\n{title}", pad=20)
+    figure.suptitle(f"Gap from p0 to the held-out aggregate that a prior closes\n{title}", y=0.97, va="bottom")
     return figure
-
-
-def _closed(rows: Rows) -> dict[tuple[int, str, str], Estimate | None]:
-    """{(kind, label, settings): share}; None of an own prior that is p0."""
-    found: dict[tuple[int, str, str], Estimate | None] = {}
-    for group in by_prior(rows):
-        first, share = group[0], estimate(group, "gap_closed")
-        if first["role"] == TRAINED and (share or not has_base(first["trained_prior"])):
-            found[0, "own", ""] = share
-        elif share and not _line(first):
-            found[1 + (first["role"] == REFERENCE), first["prior"], first["prior_settings"]] = share
-    return found
 
 
 def _write(axis: Any, x: int, y: int, share: Estimate | None) -> None:
     # Dark on the bright end of the colours.
     colour = "0.4" if share is None else "black" if share.mean > 0.6 else "white"
     text = "is p0" if share is None else f"{share.mean:.2f}\nn={share.n}"
-    axis.text(x, y, text, ha="center", va="center", color=colour, fontsize=9)
+    axis.text(x, y, text, ha="center", va="center", color=colour, fontsize=6)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.reporting.figures.canvas import BESIDE, by_label, mean_curve, palette, panels, spread
-from bench.runs.history import History, read_history
-from bench.runs.reading import Unreadable
-from bench.runs.records import shown
+from bench.reporting.curves import Curves, curves_of, histories_of
+from bench.reporting.figures.canvas import BESIDE, PAGE, palette, panels, spread
+from bench.reporting.labels import by_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-log = logging.getLogger("bench")
 
 OBJECTIVE = "elbo"  # each method's own bound: there is no axis that two of them share
 SHARED = ("kl", "energy_posterior", "energy_prior")
@@ -25,22 +21,20 @@ VALIDATION = {  # of held-out training tuples: {term: line style}
 }
 COLUMNS = 4
 
-Curves = Mapping[str, tuple[list[float], list[float]]]
-
 
 def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | None:
     """Per epoch, mean over seeds: each method's ELBO in a panel of its own; KL, energies and the coherences of held-out
     training tuples together."""
-    histories = {label: _histories(group) for label, group in by_label(runs).items()}
-    elbo = _curves(histories, OBJECTIVE)
-    shared = {term: curves for term in SHARED if (curves := _curves(histories, term))}
-    validation = {term: curves for term in VALIDATION if (curves := _curves(histories, term))}
+    histories = {label: histories_of(group) for label, group in by_label(runs).items()}
+    elbo = curves_of(histories, OBJECTIVE)
+    shared = {term: curves for term in SHARED if (curves := curves_of(histories, term))}
+    validation = {term: curves for term in VALIDATION if (curves := curves_of(histories, term))}
     count = len(elbo) + len(shared) + bool(validation)
     if not count:
         return None
     columns = min(COLUMNS, count)
     rows = -(-count // columns)
-    figure, grid = panels(rows, columns, (4.2 * columns, 3.4 * rows))
+    figure, grid = panels(rows, columns, (PAGE * columns / COLUMNS, 1.75 * rows))
     axes, colours = iter(grid.flat), palette(list(histories))
     few = len(histories) <= COLUMNS
     for (label, curve), axis in zip(elbo.items(), axes):
@@ -52,7 +46,7 @@ def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | N
             _draw(axis, curve, colours[label], label)
         axis.set(title=term.replace("_", " "), xlabel="epoch", ylabel="nats")
         if few:
-            axis.legend(fontsize="x-small")
+            axis.legend(fontsize=5.5)
         elif not validation and term == list(shared)[-1]:  # beside another panel it would lie on the next one
             _legend(axis, colours)
     if validation:
@@ -61,26 +55,6 @@ def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | N
         axis.set_axis_off()
     spread(figure, f"Training: {title}. Every method has its own objective: ELBOs do not compare")
     return figure
-
-
-def _histories(runs: Sequence[Mapping[Any, Any]]) -> list[History]:
-    found = []
-    for run in runs:
-        if run["history"] is None:
-            continue
-        try:
-            found.append(read_history(run["history"]))
-        except Unreadable as error:
-            log.warning("%s %s: its curve is left out", shown(run["history"]), error)
-    return found
-
-
-def _curves(histories: Mapping[str, Sequence[History]], term: str) -> Curves:
-    curves = {
-        label: mean_curve([(history.epochs, history.terms[term]) for history in group if term in history.terms])
-        for label, group in histories.items()
-    }
-    return {label: curve for label, curve in curves.items() if curve[0]}
 
 
 def _draw_validation(axis: Any, terms: Mapping[str, Curves], colours: Mapping[str, Any], few: bool) -> None:
@@ -107,7 +81,7 @@ def _legend(axis: Any, colours: Mapping[str, Any]) -> None:
 
 def _draw(axis: Any, curve: tuple[list[float], list[float]], colour: Any, label: str | None, style: str = "-") -> None:
     # One epoch is no line.
-    axis.plot(*curve, style, color=colour, label=label, marker="o" if len(curve[0]) == 1 else None)
+    axis.plot(*curve, style, color=colour, label=label, marker="o" if len(curve[0]) == 1 else None, ms=3)
 
 
 def _zoom(axis: Any, values: Sequence[float]) -> None:

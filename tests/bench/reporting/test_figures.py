@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -180,7 +181,12 @@ def test_figures_of_an_earlier_report_are_removed_and_nothing_else(tmp_path):
     folder = tmp_path / "figures"
     folder.mkdir()
     stem = "polymnist-bundled-quick"
-    stale = [f"{stem}-chains.png", f"{stem}-deadbeef-priors.png", f"{stem}-evaluation-2-coherence.png"]
+    stale = [
+        f"{stem}-chains.png",
+        f"{stem}-chains.pdf",
+        f"{stem}-deadbeef-priors.png",
+        f"{stem}-evaluation-2-coherence.png",
+    ]
     others = [f"{stem}-mine.png", f"my-{stem}-priors.png", "polymnist-rebuilt-quick-priors.png", f"{stem}-priors.csv"]
     for name in (*stale, *others):
         (folder / name).write_text("")
@@ -188,7 +194,25 @@ def test_figures_of_an_earlier_report_are_removed_and_nothing_else(tmp_path):
     (folder / f"{stem}-subsets.png").mkdir()
     figures_of(tmp_path)
     left = {path.name for path in folder.iterdir()}
-    assert left == {*others, f"{stem}-gap-closed.png", f"{stem}-subsets.png", *(f"{stem}-{name}.png" for name in NAMES)}
+    made = {f"{stem}-{name}.{kind}" for name in NAMES for kind in ("png", "pdf")}
+    assert left == {*others, f"{stem}-gap-closed.png", f"{stem}-subsets.png", *made}
+
+
+def test_figures_are_as_wide_as_a_column_or_a_page_and_carry_their_fonts(tmp_path):
+    for method in ("mmvae", "a-method-with-a-long-name", "mopoe", "mvae"):
+        write_run(tmp_path, method)
+    for path, inches in zip(figures_of(tmp_path), (3.4, 7.0, 7.0), strict=True):
+        content = path.with_suffix(".pdf").read_bytes()
+        (box,) = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) [\d.]+ \]", content)
+        assert float(box) / 72 == pytest.approx(inches, abs=0.06)
+        assert b"/FontFile2" in content  # TrueType, whole
+        assert read_picture(path).shape[1] == pytest.approx(220 * inches, abs=14)
+
+
+def test_the_same_runs_make_the_same_figures(tmp_path):
+    write_run(tmp_path)
+    first = [path.with_suffix(".pdf").read_bytes() for path in figures_of(tmp_path)]
+    assert [path.with_suffix(".pdf").read_bytes() for path in figures_of(tmp_path)] == first
 
 
 def test_coherence_by_number_of_given_modalities_has_a_line_per_method(tmp_path):
@@ -308,4 +332,4 @@ def test_a_backend_that_is_not_installed_is_none_of_our_business(tmp_path, backe
     folder = Path(bench.__file__).parents[1]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(list((tmp_path / "figures").iterdir())) == 3
+    assert len(list((tmp_path / "figures").glob("*.p[nd][gf]"))) == 6

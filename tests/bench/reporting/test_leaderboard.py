@@ -367,7 +367,8 @@ def test_the_report_is_made_whatever_happens_to_a_figure(tmp_path, caplog, capsy
         assert make_report(tmp_path) == 0
     assert "| mmvae |" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
-        "polymnist-bundled-quick-cross-coherence.png"
+        "polymnist-bundled-quick-cross-coherence.pdf",
+        "polymnist-bundled-quick-cross-coherence.png",
     ]
     messages = [record.message for record in caplog.records]
     assert any("coherence.png is left out: RuntimeError: no font" in message for message in messages)

@@ -1,0 +1,88 @@
+"""Pictures of runs, small enough to be embedded: they may be anybody's files, and are decoded and written again."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.runs.reading import Unreadable, read_bytes
+
+BYTES, PIXELS = 16 << 20, 24_000_000  # of a picture that is read
+GAP = 4  # pixels between the blocks of a sheet, as they were drawn
+SCALES = (4, 3, 2)  # by which pictures are enlarged
+WIDEST = 3000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One that is part of the page: the data URI, and its size in pixels."""
+
+    src: str
+    width: int
+    height: int
+
+    @property
+    def small(self) -> bool:
+        """Whether its pixels are the data's, so that enlarging should not blur them."""
+        return self.height <= 400
+
+
+def read_picture(path: Path) -> Image.Image:
+    """Raises Unreadable for what is no PNG of a reasonable size."""
+    content = read_bytes(path, BYTES)
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            if picture.width * picture.height > PIXELS:
+                raise Unreadable(f"has {picture.width} x {picture.height} pixels")
+            return picture.convert("RGB")
+    except Unreadable:
+        raise
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise Unreadable(f"is no PNG ({type(error).__name__})") from None
+
+
+def reduced(picture: Image.Image) -> Image.Image:
+    """The picture before it was enlarged, exactly; itself where it was not."""
+    pixels = np.asarray(picture)
+    height, width, _ = pixels.shape
+    for scale in SCALES:
+        if height % scale == 0 and width % scale == 0:
+            blocks = pixels.reshape(height // scale, scale, width // scale, scale, 3)
+            if (blocks == blocks[:, :1, :, :1]).all():
+                return Image.fromarray(np.ascontiguousarray(blocks[:, 0, :, 0]))
+    return picture
+
+
+def real_items(cross: Image.Image, modalities: int) -> Image.Image | None:
+    """Held-out items, one a column and one modality a row, out of a sheet of cross generation: the top row of block m
+    has those of modality m. None where the sheet does not say how high that row is, as with modalities of several
+    sizes."""
+    width, height = cross.width + GAP, cross.height
+    if modalities < 1 or width % modalities or height % (modalities + 1):
+        return None
+    block, row = width // modalities, height // (modalities + 1)
+    sheet = Image.new("RGB", (block - GAP, row * modalities))
+    for m in range(modalities):
+        sheet.paste(cross.crop((m * block, 0, m * block + block - GAP, row)), (0, m * row))
+    return sheet
+
+
+def embedded(picture: Image.Image) -> Picture:
+    """As PNG or as JPEG with all of its colours, whichever is smaller: drawn text is PNG, noisy images are JPEG."""
+    picture = reduced(picture)
+    if picture.width > WIDEST:
+        picture = picture.resize((WIDEST, max(1, picture.height * WIDEST // picture.width)))
+    kinds = {"png": {}, "jpeg": {"quality": 90, "subsampling": 0, "optimize": True}}
+    written = {}
+    for kind, options in kinds.items():
+        file = io.BytesIO()
+        picture.save(file, kind, **options)
+        written[kind] = file.getvalue()
+    kind = min(written, key=lambda name: len(written[name]))
+    content = base64.b64encode(written[kind]).decode()
+    return Picture(f"data:image/{kind};base64,{content}", picture.width, picture.height)
