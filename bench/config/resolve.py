@@ -50,7 +50,8 @@ def resolve(
 
     Raises:
         UsageError: unknown method, preset or key, or a value of the wrong type or out of range; a method without an
-            entry in the preset; a preset for other sources; a key that is both set and swept, or swept twice; too many combinations.
+            entry in the preset; a preset that is made for other sources; a key that is both set and swept, or swept
+            twice; too many combinations.
     """
     for name in methods:
         if name not in METHODS:
