@@ -102,14 +102,16 @@ def _files(folder: Traversable) -> list[Traversable]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def load_preset(dataset: str, preset: str, folder: Traversable | None = None) -> Preset:
+def load_preset(dataset: str, preset: str, folder: Traversable | None = None, source: str | None = None) -> Preset:
     """The preset of that name for a dataset.
 
     Args:
         folder: of the dataset's presets; None where the dataset is the project's own.
+        source: of the data that are to be used; None where none are.
 
     Raises:
-        UsageError: there is none, its file cannot be read, or it has an unknown section, method, evaluator or prior.
+        UsageError: there is none, its file cannot be read, it has an unknown section, method, evaluator or prior, or it
+            is made for other sources.
     """
     if not NAME.fullmatch(dataset):
         raise UsageError(f"{shown(dataset)} is no name of a dataset")
@@ -123,7 +125,10 @@ def load_preset(dataset: str, preset: str, folder: Traversable | None = None) ->
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: cannot be read ({error})") from None
-    return _parse(text, preset, str(file))
+    loaded = _parse(text, preset, str(file))
+    if source is not None:
+        loaded.check_source(source)
+    return loaded
 
 
 @lru_cache(maxsize=32)
