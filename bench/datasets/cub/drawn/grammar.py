@@ -80,7 +80,7 @@ def _is_colour(bird: Bird, parts: list[str], rng: Random) -> str:
 
 def _two_clauses(bird: Bird, parts: list[str], rng: Random) -> str:
     """a red bird , its wings are black and the breast is white"""
-    start = pick(rng, (f"{_a(f'{_size(bird, rng)}{bird.colour} bird')}", f"this bird has {_a(f'{bird.colour} back')}"))
+    start = pick(rng, (f"{_a(f'{_size(bird, rng)}{bird.colour} bird')}", f"this bird has {_a(f'{bird.colour} body')}"))
     if not parts:
         return start
     whose = pick(rng, ("its", "the"))
