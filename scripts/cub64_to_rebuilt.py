@@ -15,6 +15,7 @@ import argparse
 import io
 import json
 import sys
+import zipfile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -79,7 +80,7 @@ def main() -> int:
     try:
         with new_directory(options.root) as root:
             n = convert(options.archive, root)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         print(f"{options.archive} cannot be converted: {error}", file=sys.stderr)
         return 1
     print(f"{options.root}: {n:,} images")
