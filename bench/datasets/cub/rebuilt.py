@@ -57,10 +57,10 @@ def build(inputs: Sequence[Path]) -> Arrays:
     listed = dict(zip(SPLITS, lists, strict=True))
     species = {split: {name for name in read_lines(path) if name} for split, path in listed.items()}
     check_species(species, listed)
-    box_of = _boxes(boxes)
+    box_of = read_boxes(boxes)
     photographs: dict[str, list[Photograph]] = {split: [] for split in SPLITS}
     used: set[PurePosixPath] = set()
-    for line, number, name in _names(names):
+    for line, number, name in read_names(names):
         split = next((s for s in SPLITS if name.parts[0] in species[s]), None)
         if split is None:
             raise DataMissing(f"{names}, line {line}: species {shown(name.parts[0])} is in neither of {_both(lists)}")
@@ -85,7 +85,7 @@ def _both(lists: Sequence[Path]) -> str:
     return " and ".join(map(str, lists))
 
 
-def _names(path: Path) -> list[tuple[int, int, PurePosixPath]]:
+def read_names(path: Path) -> list[tuple[int, int, PurePosixPath]]:
     """Line, number and species/name of each image."""
     rows: list[tuple[int, int, PurePosixPath]] = []
     seen: set[int | str] = set()
@@ -101,7 +101,7 @@ def _names(path: Path) -> list[tuple[int, int, PurePosixPath]]:
     return rows
 
 
-def _boxes(path: Path) -> Mapping[int, Box]:
+def read_boxes(path: Path) -> Mapping[int, Box]:
     boxes = {}
     for line, text in enumerate(read_lines(path), 1):
         try:
