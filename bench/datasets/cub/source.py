@@ -1,4 +1,4 @@
-"""CUB: a bird and a caption.
+"""CUB: a bird and a caption; drawn birds where there are no photographs.
 
 Three sources, best first: `official` and `rebuilt` are photographs that the user has, `bundled` are drawn birds, which
 need no file. Results of two sources do not compare.
