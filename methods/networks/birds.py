@@ -1,11 +1,12 @@
 """The networks of the MMVAE and MMVAE+ releases for CUB: images of 64×64 pixels, and captions of 32 tokens.
 
-A caption is convolved as an image of one channel, places × features: 32 × 128. Residual networks for 64×64 images are in
-`methods.networks.residual`. Shapes as in `methods.networks.image` and `methods.networks.text`.
+A caption is convolved as an image of one channel, places × features: 32 × 128. Residual networks for 64×64 images are
+in `methods.networks.residual`. Shapes as in `methods.networks.image` and `methods.networks.text`.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, cast
 
 import torch
@@ -36,7 +37,7 @@ class Conv64Encoder(nn.Module):
         super().__init__()
         channels = (modality.shape[0], 64, 128, 256, 512)
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(channels, channels[1:]):
+        for inputs, outputs in itertools.pairwise(channels):
             layers += [nn.Conv2d(inputs, outputs, **HALF), nn.ReLU()]
         self.trunk = nn.Sequential(*layers)
         self.loc = nn.Conv2d(512, w_dim + z_dim, 4)
@@ -54,7 +55,7 @@ class Conv64Decoder(nn.Module):
         super().__init__()
         channels = (512, 256, 128, 64, modality.shape[0])
         layers: list[nn.Module] = [nn.Unflatten(1, (w_dim + z_dim, 1, 1)), nn.ConvTranspose2d(w_dim + z_dim, 512, 4)]
-        for inputs, outputs in zip(channels, channels[1:]):
+        for inputs, outputs in itertools.pairwise(channels):
             layers += [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, **HALF)]
         if modality.likelihood != "bernoulli":
             layers.append(nn.Sigmoid())

@@ -19,8 +19,8 @@ from methods.modality import Modality
 class Rearranged(torch.autograd.Function):
     """x [*axes, P] with the leading axes in another order, [*axes in `order`, P].
 
-    On a CPU four floats (of a multiple of four) are moved as one number of 16 bytes, three times faster than torch moves
-    them one by one: with networks this small the copies are a fifth of a step.
+    On a CPU four floats are moved as one number of 16 bytes, three times faster than torch moves them one by one: with
+    networks this small the copies are a fifth of a step.
     """
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -89,4 +90,4 @@ def resnet_halvings(shape: Sequence[int]) -> int:
 def resnet_channels(halvings: int) -> list[tuple[int, int]]:
     """(channels before, channels after) each halving of the encoder: 64 -> 128 -> 256 -> 256 …"""
     channels = [64, 128, *[256] * (halvings - 1)]
-    return list(zip(channels, channels[1:]))
+    return list(itertools.pairwise(channels))
