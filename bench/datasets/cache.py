@@ -123,9 +123,14 @@ def _write(folder: Path, arrays: Arrays) -> None:
     for name, array in arrays.items():
         path = folder / f"{name}.npy"
         np.save(path, array)
-        crc = zlib.crc32(path.read_bytes())
+        crc = _crc(path)
         files[name] = {"sha256": checksum(name, array), "bytes": path.stat().st_size, "crc32": crc}
     write_json(folder / "meta.json", {"fingerprint": _fingerprint_of(files), "files": files})
+
+
+def _crc(path: Path) -> int:
+    """Mapped: an array may be larger than what memory has to spare."""
+    return zlib.crc32(np.memmap(path, np.uint8, "r"))
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
@@ -143,7 +148,7 @@ def _read(folder: Path) -> tuple[dict[str, Tensor], str]:
     for name, file in meta["files"].items():
         path = folder / f"{name}.npy"
         check_file(path, "array")
-        if path.stat().st_size != file["bytes"] or zlib.crc32(path.read_bytes()) != file["crc32"]:
+        if path.stat().st_size != file["bytes"] or _crc(path) != file["crc32"]:
             raise ValueError(f"{path.name} has another size or checksum")
         # Copy-on-write, because torch warns about arrays that it could not write to.
         tensors[name] = torch.from_numpy(np.load(path, mmap_mode="c"))
