@@ -86,7 +86,7 @@ class ImageClassifier(Classifier):
 
 
 class LargeImageClassifier(Classifier):
-    """The same for images that are not thumbnails, with one more convolution: 590,276 parameters for 3×64×64 and four
+    """The same for images that are not thumbnails, with one more convolution: 571,380 parameters for 3×64×64 and four
     attributes of nine classes. A crown's colour is a few pixels in another place each time: that takes longer to learn
     than a digit."""
 
