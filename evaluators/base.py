@@ -144,9 +144,10 @@ def accuracy_measure(context: Context, value: float, protocol: str, **details: A
     """An accuracy over held-out tuples, the mean over attributes.
 
     What one tuple contributes several times is not independent: the interval counts tuples, not predictions; and of
-    several attributes, those of the one that is known of the fewest, which makes it wide enough.
+    several attributes, those of the one that is known of the fewest, which makes it wide enough. Chance is the share of
+    the most frequent class.
     """
-    labels = context.labels()
+    labels, shares = context.labels(), class_shares(context)
     n = min(int((known >= 0).sum()) for known in labels.values())
     low, high = wilson(value, n)
     return Measure(
@@ -157,9 +158,23 @@ def accuracy_measure(context: Context, value: float, protocol: str, **details: A
         low=low,
         high=high,
         interval="95 % Wilson over tuples, one model",
-        chance=mean([1 / context.attributes[attribute] for attribute in labels]),
+        chance=mean([max(shares[attribute]) for attribute in labels]),
         details=details,
     )
+
+
+def class_shares(context: Context) -> dict[str, list[float]]:
+    """How frequent each class is: {attribute: shares that sum to 1}, of the known labels of all held-out tuples.
+
+    All are equal for an attribute that no held-out tuple knows, and where there is a published protocol: its chance is
+    1/C, although some digits are more frequent than others.
+    """
+    shares = {}
+    for attribute, classes in context.attributes.items():
+        labels = context.test.labels.get(attribute)
+        known = [] if labels is None or context.published is not None else labels[labels >= 0].tolist()
+        shares[attribute] = [known.count(c) / len(known) if known else 1 / classes for c in range(classes)]
+    return shares
 
 
 def wilson(value: float, n: int, z: float = 1.959964) -> tuple[float, float]:

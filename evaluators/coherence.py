@@ -21,11 +21,13 @@ from evaluators.base import (
     Measures,
     NoSettings,
     accuracy_measure,
+    class_shares,
     mean,
     needs_several,
     needs_truth,
     wilson,
 )
+from evaluators.bounds import accuracies, agreement_ceilings, agreement_chances, all_targets_ceiling, mean_known
 from evaluators.context import Context
 
 PROTOCOLS = {"prior": "prior", "base": "base", "aggregate": "aggregate-posterior"}  # of joint coherence, by source
@@ -59,14 +61,19 @@ class CrossCoherence(Evaluator):
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """`cross_coherence`: that accuracy. The matrix in the details (rows: source, columns: target) has the
-        self-accuracies on its diagonal.
+        self-accuracies on its diagonal. Of several attributes the details have each by itself, with its chance and
+        ceiling.
+
+        `cross_coherence_from_NAME`, of data with two modalities: from the modality NAME to the other one alone. A
+        target that tells some attributes only (a caption) stays below its ceiling where it leaves out the one asked.
 
         `cross_coherence_all`: the share of tuples n for which every other modality gets the true label y_n,
 
             1/M Σ_src 1/N Σ_n Π_{tgt ≠ src} [ŷ(x_tgt) = y_n],
 
         of the same items. It is far below the mean over pairs where targets fail on different tuples. Its chance is
-        (1/C)^(M−1), and its ceiling the mean over sources of the product of the other classifiers' accuracies.
+        Σ_c p_c^M, that of independent guesses as frequent as the classes p_c, (1/C)^(M−1) where they are equally
+        frequent; its ceiling is the mean over sources of the product of the other classifiers' accuracies.
         """
         return dict(cross_measures(context, context.classifiers))
 
@@ -90,12 +97,29 @@ def cross_measures(context: Context, classifiers: Classifiers) -> Mapping[str, M
     pairs = ~torch.eye(len(names), dtype=torch.bool)
     details: dict[str, Any] = {"modalities": names, "matrix": matrix.tolist(), "self": matrix.diag().mean().item()}
     if len(by_attribute) > 1:
+        shares, ceilings = class_shares(context), accuracies(classifiers)
         details["attributes"] = {name: m[pairs].mean().item() for name, m in by_attribute.items()}
+        details["attribute_chance"] = {name: max(shares[name]) for name in by_attribute}
+        details["attribute_ceiling"] = {
+            name: mean(ceilings[name]) if name in ceilings else None for name in by_attribute
+        }
     measure = accuracy_measure(context, matrix[pairs].mean().item(), "pairs", **details)
     return {
         "cross_coherence": replace(measure, ceiling=classifiers.mean_accuracy),
+        **(_directions(context, classifiers, by_attribute) if len(names) == 2 else {}),
         "cross_coherence_all": _all_targets(context, classifiers, right),
     }
+
+
+def _directions(context: Context, classifiers: Classifiers, by_attribute: Mapping[str, Tensor]) -> dict[str, Measure]:
+    """`cross_coherence_from_NAME` of {attribute: accuracies [2 sources, 2 targets]}."""
+    names, measures = context.modalities, {}
+    for source, (name, target) in enumerate(zip(names, reversed(names))):
+        found = {attribute: matrix[source, 1 - source].item() for attribute, matrix in by_attribute.items()}
+        details: dict[str, Any] = {"attributes": found} if len(found) > 1 else {}
+        measure = accuracy_measure(context, mean(list(found.values())), f"from {name} to {target}", **details)
+        measures[f"cross_coherence_from_{name}"] = replace(measure, ceiling=classifiers.accuracy.get(target))
+    return measures
 
 
 def agreement(predicted: Tensor, classes: int) -> tuple[float, float, list[int]]:
@@ -129,8 +153,10 @@ def joint_agreement(labels: Labels, attributes: dict[str, int]) -> tuple[float, 
 
 
 def coherence_measure(context: Context, value: float, n: int, protocol: str, **details: Any) -> Measure:
-    """A joint coherence over n independent latents."""
-    m = len(context.modalities)
+    """A joint coherence over n independent latents.
+
+    Chance is that of independent labels as frequent as those of the data: Σ_c p_c^M, mean over attributes.
+    """
     low, high = wilson(value, n)
     return Measure(
         value=value,
@@ -140,21 +166,10 @@ def coherence_measure(context: Context, value: float, n: int, protocol: str, **d
         low=low,
         high=high,
         interval="95 % Wilson, one model",
-        chance=mean([classes ** (1 - m) for classes in context.attributes.values()]),
-        ceiling=agreement_ceiling(context.classifiers, m),
+        chance=mean(list(agreement_chances(context).values())),
+        ceiling=mean_known(agreement_ceilings(context, context.classifiers)),
         details=details,
     )
-
-
-def agreement_ceiling(classifiers: Classifiers, m: int) -> float | None:
-    """Joint coherence of perfect items of M modalities whose classifiers err independently, mean over attributes;
-    errors that go together can do better. None where no accuracy is known."""
-    accuracies: dict[str, list[float]] = {}
-    for by_attribute in classifiers.accuracy_by_attribute.values():
-        for attribute, accuracy in by_attribute.items():
-            accuracies.setdefault(attribute, []).append(accuracy)
-    # Attribute by attribute: a power of the mean over attributes is too low where one is harder than another.
-    return mean([mean(of_one) ** m for of_one in accuracies.values()]) if accuracies else None
 
 
 def _right(context: Context, classifiers: Classifiers, attribute: str, true: Tensor) -> Tensor:
@@ -178,23 +193,8 @@ def _all_targets(context: Context, classifiers: Classifiers, right: dict[str, Te
     if len(shares) > 1:
         details["attributes"] = {attribute: share.mean().item() for attribute, share in shares.items()}
     measure = accuracy_measure(context, by_source.mean().item(), "all targets", **details)
-    chance = mean([context.attributes[attribute] ** (1 - m) for attribute in right])
+    chance = mean([agreement_chances(context)[attribute] for attribute in right])
     return replace(measure, chance=chance, ceiling=all_targets_ceiling(classifiers, list(right)))
-
-
-def all_targets_ceiling(classifiers: Classifiers, attributes: list[str]) -> float | None:
-    """`cross_coherence_all` of perfect items whose classifiers err independently: Π_{tgt ≠ src} of their accuracies,
-    mean over sources and attributes; None where an accuracy is not known."""
-    by_modality = classifiers.accuracy_by_attribute
-    if not by_modality or any(attribute not in known for known in by_modality.values() for attribute in attributes):
-        return None
-    return mean(
-        [
-            math.prod(known[attribute] for name, known in by_modality.items() if name != source)
-            for attribute in attributes
-            for source in by_modality
-        ]
-    )
 
 
 def joint_coherence(context: Context, classifiers: Classifiers, source: str) -> Measure:
@@ -203,6 +203,9 @@ def joint_coherence(context: Context, classifiers: Classifiers, source: str) -> 
     Raises FloatingPointError where the model decodes what is not finite.
     """
     value, details = joint_agreement(context.labels_by(classifiers, source), dict(context.attributes))
+    chances, ceilings = agreement_chances(context), agreement_ceilings(context, classifiers)
+    for attribute, part in details.get("attributes", {}).items():
+        part |= {"chance": chances[attribute], "ceiling": ceilings.get(attribute)}
     n = context.samples if source in ("prior", "base") else context.tuples
     measure = coherence_measure(context, value, n, PROTOCOLS[source], **details)
-    return replace(measure, ceiling=agreement_ceiling(classifiers, len(context.modalities)))
+    return replace(measure, ceiling=mean_known(ceilings))

@@ -104,10 +104,16 @@ class Method(nn.Module, ABC):
         """
 
     def make_networks(self, z_dim: int, w_dim: int = 0) -> None:
-        """`encoders` to D_w + D dimensions and `decoders` from as many, one of each per modality."""
+        """`encoders` to D_w + D dimensions and `decoders` from as many, one of each per modality.
+
+        Some pairs share parameters, as the families of networks have it.
+        """
         choice = {name: self.config.network.of(m) for name, m in self.modalities.items()}
         self.encoders.update({name: choice[name].encoder(m, w_dim, z_dim) for name, m in self.modalities.items()})
-        self.decoders.update({name: choice[name].decoder(m, w_dim + z_dim) for name, m in self.modalities.items()})
+        self.decoders.update({name: choice[name].decoder(m, w_dim, z_dim) for name, m in self.modalities.items()})
+        for name, networks in choice.items():
+            if networks.tie is not None:
+                networks.tie(self.encoders[name], self.decoders[name])
 
     def encode(self, m: str, x: Tensor) -> tuple[Tensor, Tensor]:
         """Location and raw scale of modality m's encoder, each [B, D_w + D], float32."""

@@ -182,7 +182,7 @@ class TextModality(Modality):
 
     kind: ClassVar[str] = "text"
     storage: ClassVar[torch.dtype] = torch.int64
-    LIKELIHOODS: ClassVar[tuple[str, ...]] = ("categorical",)
+    LIKELIHOODS: ClassVar[tuple[str, ...]] = ("categorical", "categorical-padded")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -199,11 +199,15 @@ class TextModality(Modality):
         return stored.clone()
 
     def log_likelihood(self, x: Tensor, parameters: Tensor) -> Tensor:
-        """Σ_t log softmax(logits_t)[x_t] over the words and the <eos>; what stands after it is no event."""
+        """Σ_t log softmax(logits_t)[x_t] over the words and the <eos>; what stands after it is no event.
+
+        `categorical-padded` is over the padding too, and not over unknown words (MMVAE release, on CUB).
+        """
         log_p = F.log_softmax(parameters.float(), -1)
         x = x.expand(log_p.shape[:-1])
         chosen = log_p.gather(-1, x[..., None]).squeeze(-1)
-        return self.weight * chosen.masked_fill(x == PAD, 0).sum(-1)
+        ignored = UNKNOWN if self.likelihood == "categorical-padded" else PAD
+        return self.weight * chosen.masked_fill(x == ignored, 0).sum(-1)
 
     def to_item(self, parameters: Tensor) -> Tensor:
         """The most likely token at each place, and <pad> after the first <eos>."""

@@ -68,6 +68,25 @@ def _hetero_split(n: int, generator: torch.Generator, labels: bool) -> Split:
     return Split(items, known, HETERO_MODALITIES)
 
 
+def bird_data(train: int = 24, test: int = 16, seed: int = 0) -> Dataset:
+    """Items of CUB's shapes: an image of one of three colours and a caption that names it; every fourth is not known."""
+    generator = torch.Generator().manual_seed(seed)
+    modalities = (ImageModality("image", (3, 64, 64)), TextModality("caption", (32,), vocabulary=VOCABULARY))
+
+    def split(n: int) -> Split:
+        colour = torch.arange(n) % len(COLOURS)
+        images = torch.randint(0, 60, (n, 3, 64, 64), generator=generator, dtype=torch.uint8)
+        images[torch.arange(n), colour] += 180
+        captions = torch.full((n, 32), PAD)
+        for row, c in enumerate(colour.tolist()):
+            captions[row, :2] = torch.tensor([VOCABULARY.index(COLOURS[c]), END])
+        known = {"colour": colour, "wing": colour.masked_fill(torch.arange(n) % 4 == 3, -1)}
+        return Split({"image": images, "caption": captions}, known, modalities)
+
+    attributes = {"colour": len(COLOURS), "wing": len(COLOURS)}
+    return Dataset("birds", "bundled", f"{seed + 3000:064d}", modalities, attributes, split(train), split(test))
+
+
 def _captions(shape: Tensor, colour: Tensor, generator: torch.Generator) -> Tensor:
     """ "a [very] <colour> <shape> <eos>", filled up with <pad>."""
     captions = torch.full((len(shape), 6), PAD)

@@ -71,7 +71,7 @@ def train_classifier(network: Classifier, data: Dataset, modality: Modality, see
     Yields after every TURN steps, so that others may have a turn. Returns its accuracy on the real test split.
     """
     split, device = data.train, data.train.device
-    steps = max(1, round(recipe.epochs * len(split) / BATCH))
+    steps = max(1, round(recipe.epochs * network.LONGER * len(split) / BATCH))
     generator = torch.Generator(device).manual_seed(seed)
     optimiser = Adam(network.train().parameters(), fused=True)
     schedule = recipe.schedule(optimiser, steps)

@@ -9,7 +9,24 @@ from typing import Literal, NamedTuple
 from torch import nn
 
 from methods.modality import Modality
-from methods.networks.image import ConvDecoder, ConvEncoder, PatchDecoder, PatchEncoder, ResNetDecoder, ResNetEncoder
+from methods.networks.birds import (
+    CaptionDecoder,
+    CaptionEncoder,
+    Conv64Decoder,
+    Conv64Encoder,
+    SplitCaptionDecoder,
+    SplitCaptionEncoder,
+    tie,
+)
+from methods.networks.image import (
+    ConvDecoder,
+    ConvEncoder,
+    Patch64Decoder,
+    Patch64Encoder,
+    PatchDecoder,
+    PatchEncoder,
+)
+from methods.networks.residual import ResNetDecoder, ResNetEncoder
 from methods.networks.text import ConvTextDecoder, ConvTextEncoder, PatchTextDecoder, PatchTextEncoder
 from methods.networks.vector import VectorDecoder, VectorEncoder, WideVectorDecoder, WideVectorEncoder
 
@@ -20,7 +37,8 @@ class Networks(NamedTuple):
     """How a modality's two networks are made."""
 
     encoder: Callable[[Modality, int, int], nn.Module]  # of (modality, D_w, D)
-    decoder: Callable[[Modality, int], nn.Module]  # of (modality, D_w + D)
+    decoder: Callable[[Modality, int, int], nn.Module]  # of (modality, D_w, D)
+    tie: Callable[[nn.Module, nn.Module], None] | None = None  # makes the two share what they share, if anything
 
 
 NETWORKS: dict[str, dict[str, Networks]] = {
@@ -32,13 +50,21 @@ NETWORKS: dict[str, dict[str, Networks]] = {
     "text": {
         "patch": Networks(PatchTextEncoder, PatchTextDecoder),
         "conv": Networks(ConvTextEncoder, ConvTextDecoder),
-        "resnet": Networks(ConvTextEncoder, ConvTextDecoder),  # the releases with residual images convolve sentences
+        "resnet": Networks(ConvTextEncoder, ConvTextDecoder),  # the release with residual images convolves captions
     },
     "vector": {
         "patch": Networks(VectorEncoder, VectorDecoder),
         "conv": Networks(WideVectorEncoder, WideVectorDecoder),
         "resnet": Networks(WideVectorEncoder, WideVectorDecoder),
     },
+}
+
+# A family has other members for what CUB's items are: (kind, family, the item's last two axes) -> its networks.
+OF_SHAPE: dict[tuple[str, str, tuple[int, ...]], Networks] = {
+    ("image", "patch", (64, 64)): Networks(Patch64Encoder, Patch64Decoder),
+    ("image", "conv", (64, 64)): Networks(Conv64Encoder, Conv64Decoder),
+    ("text", "conv", (32,)): Networks(CaptionEncoder, CaptionDecoder, tie),
+    ("text", "resnet", (32,)): Networks(SplitCaptionEncoder, SplitCaptionDecoder),
 }
 
 
@@ -57,4 +83,4 @@ class NetworkChoice:
                 f"modality {modality.name!r} is of kind {modality.kind!r}: there are networks for {', '.join(NETWORKS)}"
             )
         name: str = vars(self)[modality.kind]
-        return NETWORKS[modality.kind][name]
+        return OF_SHAPE.get((modality.kind, name, modality.shape[-2:]), NETWORKS[modality.kind][name])

@@ -7,7 +7,7 @@ location (or logit) of the likelihood [N, C, H, W], where u = (w, z) and L = D_w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -26,9 +26,9 @@ class Rearranged(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, order: tuple[int, ...]) -> Tensor:
         ctx.order = order
-        if x.device.type == "cpu" and x.dtype == torch.float32 and x.shape[-1] == 4:
-            words = x.contiguous().view(torch.complex128).squeeze(-1)
-            return words.permute(order).contiguous().unsqueeze(-1).view(torch.float32)
+        if x.device.type == "cpu" and x.dtype == torch.float32 and x.shape[-1] % 4 == 0:
+            words = x.contiguous().view(torch.complex128)
+            return words.permute(*order, len(order)).contiguous().view(torch.float32)
         return x.permute(*order, len(order)).contiguous()
 
     @staticmethod
@@ -40,7 +40,9 @@ class Rearranged(torch.autograd.Function):
 class PatchEncoder(nn.Module):
     """Linear embedding of 4×4 patches, then a two-layer MLP: all matrix products, fast on CPUs (this project)."""
 
-    PATCH, WIDTH, HIDDEN = 4, 32, 64
+    PATCH: ClassVar[int] = 4
+    WIDTH: ClassVar[int] = 32
+    HIDDEN: ClassVar[int] = 64
 
     def __init__(self, modality: Modality, w_dim: int, z_dim: int) -> None:
         super().__init__()
@@ -66,13 +68,15 @@ class PatchEncoder(nn.Module):
 class PatchDecoder(nn.Module):
     """A two-layer MLP to one code per 4×4 patch, then one linear map from codes to pixels (this project)."""
 
-    PATCH, WIDTH, HIDDEN = 4, 32, 64
+    PATCH: ClassVar[int] = 4
+    WIDTH: ClassVar[int] = 32
+    HIDDEN: ClassVar[int] = 64
 
-    def __init__(self, modality: Modality, latent_dim: int) -> None:
+    def __init__(self, modality: Modality, w_dim: int, z_dim: int) -> None:
         super().__init__()
         self.shape = c, h, w = check_multiple(modality.shape, self.PATCH)
         self.grid = (h // self.PATCH, w // self.PATCH)
-        self.hidden = nn.Linear(latent_dim, self.HIDDEN)
+        self.hidden = nn.Linear(w_dim + z_dim, self.HIDDEN)
         self.codes = nn.Linear(self.HIDDEN, self.grid[0] * self.grid[1] * self.WIDTH)
         self.pixels = nn.Linear(self.WIDTH, c * self.PATCH**2)
         nn.init.constant_(self.pixels.bias, 0.5)  # the middle of [0, 1]
@@ -83,6 +87,18 @@ class PatchDecoder(nn.Module):
         patches: Tensor = self.pixels(codes.reshape(n, i * j, self.WIDTH)).reshape(n, i, j, c, p, p)
         images: Tensor = Rearranged.apply(patches, (0, 3, 1, 4, 2)).reshape(n, c, h, w)
         return images
+
+
+class Patch64Encoder(PatchEncoder):
+    """The same for 64×64 images: a quarter of the patches that 4×4 would give, and more hidden units."""
+
+    PATCH, WIDTH, HIDDEN = 8, 32, 128
+
+
+class Patch64Decoder(PatchDecoder):
+    """Mirror of `Patch64Encoder`."""
+
+    PATCH, WIDTH, HIDDEN = 8, 32, 128
 
 
 class ConvEncoder(nn.Module):
@@ -114,7 +130,7 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """Mirror of `ConvEncoder`: 4 -> 7 -> 14 -> 28 pixels for 28×28 images, by output paddings of 0, 1 and 1."""
 
-    def __init__(self, modality: Modality, latent_dim: int) -> None:
+    def __init__(self, modality: Modality, w_dim: int, z_dim: int) -> None:
         super().__init__()
         *larger, (rows, columns) = conv_sides(modality.shape)
         smaller = [(rows, columns), *reversed(larger[1:])]
@@ -124,7 +140,7 @@ class ConvDecoder(nn.Module):
             for (rows_in, columns_in), (high, wide) in zip(smaller, reversed(larger))
         ]
         self.net = nn.Sequential(
-            nn.Linear(latent_dim, 128 * rows * columns),
+            nn.Linear(w_dim + z_dim, 128 * rows * columns),
             nn.ReLU(),
             nn.Unflatten(1, (128, rows, columns)),
             nn.ConvTranspose2d(128, 64, 3, stride=2, padding=1, output_padding=padding[0]),
@@ -132,84 +148,6 @@ class ConvDecoder(nn.Module):
             nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=padding[1]),
             nn.ReLU(),
             nn.ConvTranspose2d(32, modality.shape[0], 3, stride=2, padding=1, output_padding=padding[2]),
-        )
-
-    def forward(self, u: Tensor) -> Tensor:
-        location: Tensor = self.net(u)
-        return location
-
-
-class ResBlock(nn.Module):
-    """Pre-activation residual block: shortcut(x) + 0.1 · conv(a(conv(a(x)))), a = LeakyReLU(0.2)."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        hidden = min(inputs, outputs)
-        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
-        self.residual = nn.Sequential(
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(inputs, hidden, 3, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(hidden, outputs, 3, padding=1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.shortcut(x) + 0.1 * self.residual(x)
-        return y
-
-
-class ResNetTrunk(nn.Module):
-    """28×28 -> 256×7×7 -> two linear heads for one subspace."""
-
-    def __init__(self, modality: Modality, dim: int) -> None:
-        super().__init__()
-        c, h, w = check_multiple(modality.shape, 4)
-        features = 256 * (h // 4) * (w // 4)
-        self.trunk = nn.Sequential(
-            nn.Conv2d(c, 64, 3, padding=1),
-            ResBlock(64, 64),
-            nn.AvgPool2d(3, stride=2, padding=1),
-            ResBlock(64, 128),
-            nn.AvgPool2d(3, stride=2, padding=1),
-            ResBlock(128, 256),
-            nn.Flatten(),
-        )
-        self.loc = nn.Linear(features, dim)
-        self.raw = nn.Linear(features, dim)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        h = self.trunk(x)
-        return self.loc(h), self.raw(h)
-
-
-class ResNetEncoder(nn.Module):
-    """One trunk for w and one for z, as in the MMVAE+ release; the trunk of w is absent when D_w = 0."""
-
-    def __init__(self, modality: Modality, w_dim: int, z_dim: int) -> None:
-        super().__init__()
-        self.trunks = nn.ModuleList(ResNetTrunk(modality, dim) for dim in (w_dim, z_dim) if dim)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        locs, raws = zip(*(trunk(x) for trunk in self.trunks))
-        return torch.cat(locs, -1), torch.cat(raws, -1)
-
-
-class ResNetDecoder(nn.Module):
-    """Linear to 256×7×7, three residual blocks with two nearest-neighbour upsamplings (MMVAE+ release)."""
-
-    def __init__(self, modality: Modality, latent_dim: int) -> None:
-        super().__init__()
-        c, h, w = check_multiple(modality.shape, 4)
-        self.net = nn.Sequential(
-            nn.Linear(latent_dim, 256 * (h // 4) * (w // 4)),
-            nn.Unflatten(1, (256, h // 4, w // 4)),
-            ResBlock(256, 128),
-            nn.Upsample(scale_factor=2),
-            ResBlock(128, 64),
-            nn.Upsample(scale_factor=2),
-            ResBlock(64, 64),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(64, c, 3, padding=1),
         )
 
     def forward(self, u: Tensor) -> Tensor:

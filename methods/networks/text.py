@@ -36,10 +36,10 @@ class PatchTextDecoder(nn.Module):
 
     WIDTH, HIDDEN = 32, 64
 
-    def __init__(self, modality: Modality, latent_dim: int) -> None:
+    def __init__(self, modality: Modality, w_dim: int, z_dim: int) -> None:
         super().__init__()
         self.tokens, words = modality.parameter_shape
-        self.hidden = nn.Linear(latent_dim, self.HIDDEN)
+        self.hidden = nn.Linear(w_dim + z_dim, self.HIDDEN)
         self.codes = nn.Linear(self.HIDDEN, self.tokens * self.WIDTH)
         self.words = nn.Linear(self.WIDTH, words)
 
@@ -79,12 +79,12 @@ class ConvTextDecoder(nn.Module):
 
     WIDTH = 128
 
-    def __init__(self, modality: Modality, latent_dim: int) -> None:
+    def __init__(self, modality: Modality, w_dim: int, z_dim: int) -> None:
         super().__init__()
         self.tokens, words = modality.parameter_shape
         quarter = -(-self.tokens // 4)
         self.net = nn.Sequential(
-            nn.Linear(latent_dim, self.WIDTH * quarter),
+            nn.Linear(w_dim + z_dim, self.WIDTH * quarter),
             nn.ReLU(),
             nn.Unflatten(1, (self.WIDTH, quarter)),
             nn.ConvTranspose1d(self.WIDTH, self.WIDTH, 4, stride=2, padding=1),

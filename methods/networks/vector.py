@@ -35,9 +35,9 @@ class VectorDecoder(nn.Module):
 
     HIDDEN: ClassVar[int] = 64
 
-    def __init__(self, modality: Modality, latent_dim: int) -> None:
+    def __init__(self, modality: Modality, w_dim: int, z_dim: int) -> None:
         super().__init__()
-        self.hidden = nn.Linear(latent_dim, self.HIDDEN)
+        self.hidden = nn.Linear(w_dim + z_dim, self.HIDDEN)
         self.numbers = nn.Linear(self.HIDDEN, modality.shape[0])
 
     def forward(self, u: Tensor) -> Tensor:

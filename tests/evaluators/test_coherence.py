@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evaluators.base import wilson
-from evaluators.coherence import agreement, agreement_ceiling, joint_agreement
+from evaluators.coherence import agreement, joint_agreement
 from methods.base import Latents
 from tests.conftest import BandClassifiers, make_method
 from tests.evaluators.oracle import CLASSES, Oracle, ToyClassifiers, context, evaluate
@@ -139,6 +139,10 @@ def test_an_oracle_of_several_attributes():
     assert base.chance == pytest.approx((4**-2 + 3**-2) / 2)
     assert cross.chance == pytest.approx((1 / 4 + 1 / 3) / 2)
     assert base.details["attributes"].keys() == {"shape", "colour"}
+    assert base.details["attributes"]["colour"]["chance"] == pytest.approx(1 / 9)
+    assert base.details["attributes"]["colour"]["ceiling"] == 1.0
+    assert cross.details["attribute_chance"] == pytest.approx({"shape": 1 / 4, "colour": 1 / 3})
+    assert cross.details["attribute_ceiling"] == {"shape": 1.0, "colour": 1.0}
     assert cross.details["attributes"] == {"shape": 1.0, "colour": 1.0}
     assert cross.details["matrix"] == [[1.0] * 3] * 3
     assert cross.n == (data.test.labels["colour"] >= 0).sum() == 30  # the tuples whose colour is known
@@ -168,15 +172,3 @@ def test_an_attribute_that_no_held_out_tuple_knows_is_left_out():
     measure = evaluate("cross", context(ForgetsTheColour(data), data, classifiers=ToyClassifiers()))["cross_coherence"]
     assert (measure.value, measure.chance, measure.n) == (1.0, 1 / 4, 40)
     assert "attributes" not in measure.details
-
-
-def test_the_ceiling_is_that_of_each_attribute_by_itself():
-    """Of classifiers that err independently. By the mean over attributes it would be 0.75³ = 0.42."""
-    classifiers = NoisyClassifiers()
-    assert agreement_ceiling(classifiers, 3) == pytest.approx(0.75**3)
-    classifiers.accuracy_by_attribute = {name: {"shape": 1.0, "colour": 0.5} for name in "abc"}
-    assert agreement_ceiling(classifiers, 3) == (1 + 0.125) / 2
-    classifiers.accuracy_by_attribute = {"a": {"shape": 0.9}, "b": {}}
-    assert agreement_ceiling(classifiers, 2) == pytest.approx(0.81)
-    classifiers.accuracy_by_attribute = {}
-    assert agreement_ceiling(classifiers, 3) is None

@@ -42,7 +42,7 @@ class Constant(nn.Module):
 class Line(nn.Module):
     made = 0
 
-    def __init__(self, modality, latent_dim):
+    def __init__(self, modality, w_dim, z_dim):
         super().__init__()
         self.slope, self.offset = DECODE[Line.made % len(DECODE)]
         Line.made += 1

@@ -127,6 +127,20 @@ def test_log_likelihood_ignores_what_follows_the_end():
     assert not logits.grad[:, 3:].any()
 
 
+def test_the_published_likelihood_has_padding_as_events_and_no_unknown_words():
+    modality, logits = text(likelihood="categorical-padded"), torch.randn(1, 5, len(WORDS))
+    x = torch.tensor([[A, UNKNOWN, END, PAD, PAD]])
+    scored = td.Categorical(logits=logits).log_prob(x)
+    torch.testing.assert_close(modality.log_likelihood(x, logits), scored[:, [0, 2, 3, 4]].sum(-1))
+    torch.testing.assert_close(text().log_likelihood(x, logits), scored[:, :3].sum(-1))
+
+
+def test_an_empty_sentence_has_the_likelihood_of_its_end():
+    logits = torch.randn(1, 5, len(WORDS))
+    value = text().log_likelihood(torch.tensor([[END, PAD, PAD, PAD, PAD]]), logits)
+    torch.testing.assert_close(value, logits.log_softmax(-1)[:, 0, END])
+
+
 def test_a_sentence_has_a_likelihood_that_sums_to_one():
     """Over every sentence of up to two words and its end, with no mass on <pad>."""
     modality = text(3)
@@ -206,7 +220,7 @@ def test_random_sentences_end_once_and_are_padded():
         (lambda: ImageModality("m", (3, 4, 4), weight=math.nan), "weight=nan"),
         (lambda: ImageModality("m", (2, 4, 4)), r"\(2, 4, 4\): an image 'm' has the shape \(1 or 3, height, width\)"),
         (lambda: ImageModality("m", (28, 28)), "an image 'm' has the shape"),
-        (lambda: text(likelihood="laplace"), "'laplace': must be one of categorical, for text 'caption'"),
+        (lambda: text(likelihood="laplace"), "'laplace': must be one of categorical, categorical-padded, for text"),
         (lambda: TextModality("t", (4, 4), vocabulary=WORDS), r"a text 't' has the shape \(tokens,\)"),
         (lambda: TextModality("t", (0,), vocabulary=WORDS), "a text 't' has the shape"),
         (lambda: TextModality("t", (4,), vocabulary=("a", "b", "c")), "must start with <pad>, <unk>, <eos>"),

@@ -59,7 +59,7 @@ def test_shapes_of_its_networks(name, size):
     assert networks is NETWORKS["vector"][name]
     loc, raw = networks.encoder(modality, 3, 5)(torch.randn(6, size))
     assert loc.shape == raw.shape == (6, 8)
-    assert networks.decoder(modality, 8)(torch.randn(6, 8)).shape == (6, size)
+    assert networks.decoder(modality, 0, 8)(torch.randn(6, 8)).shape == (6, size)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -7,6 +7,7 @@ from bench.config.presets import load_preset, preset_names, presets_folder
 from bench.errors import UsageError
 from methods import METHODS
 from methods.mmvae import MMVAE
+from methods.modality import ImageModality, TextModality
 from tests.bench.config.conftest import configure, one
 
 PRESETS = preset_names(presets_folder("polymnist"))
@@ -36,6 +37,26 @@ def test_arrays_have_every_method_too():
     for name, preset_name in itertools.product(METHODS, preset_names(folder)):
         ours, theirs = one(name, preset=preset_name, presets=folder), one(name, preset=preset_name)
         assert ours.model.prior.name == theirs.model.prior.name
+
+
+def bird(name, *settings, preset):
+    image, caption = ImageModality("image", (3, 64, 64)), TextModality("caption", (32,))
+    return one(name, *settings, preset=preset, modalities=(image, caption), presets=presets_folder("cub"))
+
+
+@pytest.mark.parametrize("preset_name", PRESETS)
+def test_cub_has_every_method_with_the_published_weights(preset_name):
+    assert preset_names(presets_folder("cub")) == PRESETS
+    for name in METHODS:
+        config = bird(name, preset=preset_name)
+        normal = preset_name == "paper" and name == "mmvaeplus"  # as the release has it on CUB
+        assert config.model.prior.name == ("normal" if normal else one(name).model.prior.name)
+        assert config.modalities["image"].weight == pytest.approx(32 / (3 * 64 * 64))
+        assert (config.modalities["image"].scale, config.modalities["caption"].weight) == (0.01, 5.0)
+    padded = bird("mmvae", preset=preset_name).modalities["caption"].likelihood == "categorical-padded"
+    assert padded == (preset_name == "paper")
+    energy = bird("mmvae", "prior=energy", preset=preset_name).model.prior
+    assert energy == bird("ebm-base", preset=preset_name).model.prior
 
 
 @pytest.mark.parametrize("preset_name", PRESETS)

@@ -12,6 +12,14 @@ def test_the_image_network_has_the_published_size():
     assert sum(p.numel() for p in network.parameters()) == 211_482
 
 
+def test_large_images_have_a_larger_network_that_learns_longer():
+    network = make_classifier(ImageModality("image", (3, 64, 64)), dict.fromkeys("abcd", 9), seed=0)
+    assert sum(p.numel() for p in network.parameters()) == 571_380
+    assert network.LONGER == 4
+    for side in (28, 47):
+        assert make_classifier(ImageModality("image", (3, side, 64)), {"a": 9}, seed=0).LONGER == 1
+
+
 def test_its_initialisation_is_that_of_all_earlier_classifiers():
     """Cached classifiers and published numbers rest on these draws."""
     weights = list(make_classifier(ImageModality("m0", (3, 28, 28)), {"digit": 10}, seed=1).parameters())
@@ -20,7 +28,7 @@ def test_its_initialisation_is_that_of_all_earlier_classifiers():
     assert torch.allclose(torch.cat([first, last]), expected, atol=1e-7)
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 9), (1, 32, 32), (3, 64, 30), (3, 13, 15)])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 9), (1, 61, 50), (1, 32, 32), (3, 64, 30), (3, 13, 15)])
 def test_images_of_any_size_are_classified(shape):
     network = make_classifier(ImageModality("a", shape), {"colour": 3}, seed=0).eval()
     assert network(torch.rand(2, *shape))["colour"].shape == (2, 3)

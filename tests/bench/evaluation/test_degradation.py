@@ -32,6 +32,14 @@ def test_a_blur_is_the_mean_of_each_pixel_and_its_neighbours():
     assert torch.allclose(rows @ image @ columns.T, torch.tensor([[4.0, 2, 0, 0], [2, 1, 2, 4], [0, 0, 4, 8]]))
 
 
+def test_larger_images_are_blurred_further():
+    images = torch.rand(50, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    once, often = (degrade(images, torch.Generator().manual_seed(1), blurs) for blurs in (1, 4))
+    same = (once - often).flatten(1).abs().max(1).values == 0
+    assert 15 < same.sum() < 35  # half are not blurred
+    assert often[~same].flatten(1).std(1).mean() < once[~same].flatten(1).std(1).mean()
+
+
 def test_augmented_images_keep_their_shape_and_range():
     images = torch.rand(6, 3, 28, 28, generator=torch.Generator().manual_seed(0))
     moved = augment(images, torch.Generator().manual_seed(0))

@@ -15,7 +15,7 @@ def test_shapes(name, tokens):
     x = torch.randint(len(WORDS), (5, tokens))
     loc, raw = NETWORKS["text"][name].encoder(modality, 3, 5)(x)
     assert loc.shape == raw.shape == (5, 8)
-    logits = NETWORKS["text"][name].decoder(modality, 8)(torch.randn(5, 8))
+    logits = NETWORKS["text"][name].decoder(modality, 3, 5)(torch.randn(5, 8))
     assert logits.shape == (5, *modality.parameter_shape) == (5, tokens, len(WORDS))
 
 
@@ -36,7 +36,7 @@ def test_the_order_of_words_matters(name):
 
 
 def test_patch_codes_are_of_one_place_each():
-    decoder = PatchTextDecoder(TextModality("caption", (3,), vocabulary=WORDS), 2)
+    decoder = PatchTextDecoder(TextModality("caption", (3,), vocabulary=WORDS), 0, 2)
     u = torch.randn(1, 2)
     before = decoder(u)
     with torch.no_grad():
