@@ -111,10 +111,11 @@ def save(figure: Figure, path: Path) -> None:
 
 def _fit(figure: Figure, width: float) -> Any:
     """Makes the axes narrower or wider until the figure, with legends and labels, is that wide; its box in inches."""
+    box, parts = figure.get_tightbbox(), figure.subplotpars
+    # Axes grow with the figure, and what is written around them does not.
+    missing = (width - 2 * PAD - box.width) / (parts.right - parts.left)
+    figure.set_figwidth(max(width / 3, figure.get_figwidth() + missing))
     box = figure.get_tightbbox()
-    for _ in range(2):
-        figure.set_figwidth(max(width / 3, figure.get_figwidth() + width - 2 * PAD - box.width))
-        box = figure.get_tightbbox()
     margin = max(PAD, (width - box.width) / 2)
     return Bbox.from_extents(box.x0 - margin, box.y0 - PAD, box.x1 + margin, box.y1 + PAD)
 

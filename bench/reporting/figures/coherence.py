@@ -89,7 +89,8 @@ def _heat_map(axis: Any, mean: Any, names: Sequence[str]) -> None:
         value = mean[source, target]
         # Dark on the bright end of the colours.
         colour = "black" if value > 0.6 else "white"
-        axis.text(target, source, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=5.5)
+        place: dict[str, Any] = {"ha": "center", "va": "center", "in_layout": False}  # within, and need no room
+        axis.text(target, source, f"{value:.2f}", color=colour, fontsize=5.5, **place)
     shown = [literal(name) for name in names]
     axis.set_xticks(range(len(names)), shown)
     axis.set_yticks(range(len(names)), shown)

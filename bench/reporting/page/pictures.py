@@ -6,6 +6,7 @@ import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -77,12 +78,16 @@ def embedded(picture: Image.Image) -> Picture:
     picture = reduced(picture)
     if picture.width > WIDEST:
         picture = picture.resize((WIDEST, max(1, picture.height * WIDEST // picture.width)))
-    kinds = {"png": {}, "jpeg": {"quality": 90, "subsampling": 0, "optimize": True}}
-    written = {}
-    for kind, options in kinds.items():
-        file = io.BytesIO()
-        picture.save(file, kind, **options)
-        written[kind] = file.getvalue()
-    kind = min(written, key=lambda name: len(written[name]))
-    content = base64.b64encode(written[kind]).decode()
-    return Picture(f"data:image/{kind};base64,{content}", picture.width, picture.height)
+    kind, content = "jpeg", _written(picture, "jpeg", quality=90, subsampling=0, optimize=True)
+    # Noise does not pack, which a quick attempt tells: thorough packing would take most of a report's time.
+    if len(_written(picture, "png", compress_level=1)) < 2 * len(content):
+        packed = _written(picture, "png")
+        kind, content = min((kind, content), ("png", packed), key=lambda found: len(found[1]))
+    src = base64.b64encode(content).decode()
+    return Picture(f"data:image/{kind};base64,{src}", picture.width, picture.height)
+
+
+def _written(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
