@@ -54,7 +54,7 @@ def coherence_figure(table: Rows, title: str) -> Figure | None:
     sources = [row["published_source"] for row, both in zip(rows, asked, strict=True) if both]
     for source in dict.fromkeys(filter(None, sources)):
         axes.plot([], [], "o", mfc="none", mec="grey", ms=5.5, label=f"as published ({source})")
-    axes.vlines([], [], [], "grey", lw=4, alpha=0.2, label="p0 … z encoded from held-out tuples")
+    axes.vlines([], [], [], "grey", lw=4, alpha=0.2, label="p0 … z of held-out tuples")
     legend_below(axes)
     return figure
 
