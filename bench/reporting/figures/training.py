@@ -60,8 +60,8 @@ def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | N
 
 
 def _draw_validation(axis: Any, terms: Mapping[str, Curves], colours: Mapping[str, Any]) -> list[Any]:
-    """A colour for each method, as in the other panels, and a line style for each coherence, of which it gives examples;
-    unless there are few methods without the aggregate posterior's, whose curves lie among those of cross coherence."""
+    """A colour for each method, as in the other panels, and a line style for each coherence, of which it gives
+    examples. Of more than a few methods without the aggregate posterior's, which lie among those of cross coherence."""
     few, examples = len(colours) <= COLUMNS, []
     for term, curves in terms.items():
         if few or not term.endswith("_aggregate"):

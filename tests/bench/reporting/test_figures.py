@@ -11,7 +11,7 @@ from PIL import Image
 
 import bench
 from bench.reporting.figures import save_figures
-from bench.reporting.figures.canvas import PAGE, save
+from bench.reporting.figures.canvas import PAGE, save, style
 from bench.reporting.figures.chains import chain_figure
 from bench.reporting.figures.coherence import matrix_figure, subset_figure
 from bench.reporting.figures.priors import coverage_figure, gap_figure
@@ -305,8 +305,9 @@ def test_nothing_of_the_training_lies_on_something_else(tmp_path):
     """Long names above all: those of one method with several configurations."""
     for k in range(3):
         write_run(tmp_path, "ebm-generalized", config_hash=f"0123abc{k}", config=ENERGY)
-    figure = training_figure(rows_of(tmp_path), "a title " * 12)
-    save(figure, tmp_path / "figure.png")
+    with style():
+        figure = training_figure(rows_of(tmp_path), "a title " * 12)
+        save(figure, tmp_path / "figure.png")
     renderer = figure.canvas.get_renderer()
     axes = [axis.get_tightbbox(renderer) for axis in figure.axes]
     boxes = [*axes, figure.legends[0].get_window_extent(renderer)]
