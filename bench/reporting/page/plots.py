@@ -76,7 +76,7 @@ def diversity_chart(section: Section) -> Chart:
     return Chart(
         f"{section.name}-diversity",
         "Coherence against diversity",
-        "A prior that copies a few prototypes has coherence and no diversity. Within-class variance is that of coherent "
+        "A prior that copies a few prototypes has coherence and no diversity. Variance is that of coherent "
         "samples. Filled: the model's own prior; hollow: fitted priors, and z encoded from held-out tuples, to which a "
         "dotted line leads. That is the diversity that a prior should have; what varies more are samples off the data.",
         layout("", "joint coherence", {"rangemode": "tozero", "zeroline": False}, UNIT),
