@@ -312,8 +312,8 @@ def test_nothing_of_the_training_lies_on_something_else(tmp_path):
     axes = [axis.get_tightbbox(renderer) for axis in figure.axes]
     boxes = [*axes, figure.legends[0].get_window_extent(renderer)]
     assert not [(a, b) for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
-    width, _ = Image.open(tmp_path / "figure.png").size
-    assert width == pytest.approx(220 * PAGE, abs=8)
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.width == pytest.approx(220 * PAGE, abs=8)
 
 
 @pytest.mark.parametrize(
