@@ -91,7 +91,8 @@ def panel(size: tuple[float, float]) -> tuple[Figure, Any]:
 
 def spread(figure: Figure, title: str) -> None:
     """A title over all panels, and room between them; `tight_layout` would measure every text first."""
-    grid = figure.axes[0].get_subplotspec().get_gridspec()
+    first: Any = figure.axes[0]
+    grid = first.get_subplotspec().get_gridspec()
     parts, (width, height) = figure.subplotpars, figure.get_size_inches()
     # Gaps are shares of a panel: inches of what is left of them.
     across = GAPS[0] / max(0.5, ((parts.right - parts.left) * width - GAPS[0] * (grid.ncols - 1)) / grid.ncols)
