@@ -1,9 +1,18 @@
-"""What the rows of runs are called in figures."""
+"""What the rows of runs and their fitted priors are called in tables and figures."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
+
+from bench.config.evaluation import preset_evaluation
+from bench.config.presets import load_preset
+from bench.config.schema import as_plain
+from bench.config.values import build
+from bench.errors import BenchError
+from bench.runs.measured import PriorSet
 
 
 def labels_of(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
@@ -22,3 +31,21 @@ def by_label(rows: Sequence[Mapping[Any, Any]]) -> dict[str, list[Mapping[Any, A
     for label, row in zip(labels_of(rows), rows, strict=True):
         groups.setdefault(label, []).append(row)
     return groups
+
+
+def prior_label(prior: PriorSet, dataset: str, preset: str) -> str:
+    """A fitted prior's name with the settings that are not its preset's: "diffusion", or "diffusion width=256".
+
+    The stored label, with all settings that are not the prior's defaults, where the preset or the prior is not here.
+    """
+    return _changed(prior.prior, prior.settings, dataset, preset) or prior.label
+
+
+@lru_cache(maxsize=1024)
+def _changed(name: str, settings: str, dataset: str, preset: str) -> str | None:
+    try:
+        usual = preset_evaluation(load_preset(dataset, preset)).priors[name]
+        ours = as_plain(build(type(usual), json.loads(settings), name, complete=True))
+    except (BenchError, KeyError):
+        return None
+    return " ".join([name, *(f"{key}={value}" for key, value in ours.items() if value != as_plain(usual)[key])])

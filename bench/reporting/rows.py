@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench.reporting.health import final_gap
+from bench.reporting.labels import prior_label
 from bench.runs.measured import Evaluation, MeasureSet, PriorSet, StoredMeasure
 from bench.runs.reading import is_number, shortened
 from bench.runs.records import Record, read_records, warn
@@ -212,7 +213,8 @@ def _prior_row(own: dict[str, Any], prior: PriorSet) -> dict[str, Any]:
     """The run under a fitted prior: z comes from elsewhere, and all that does not depend on it stays the same."""
     joint = prior.measures.get(METRICS["joint"])
     row = {**own, **_entropy(joint)}
-    row |= {"prior": prior.label, "prior_settings": json.dumps([prior.prior, prior.settings])}
+    row |= {"prior": prior_label(prior, own["dataset"], own["preset"])}
+    row |= {"prior_settings": json.dumps([prior.prior, prior.settings])}
     row |= {"prior_key": f"priors.{prior.prior}", "energy_gap": prior.fit.get("energy_gap"), "fit": prior.fit}
     for metrics, protocol in ((METRICS, "protocol"), (PUBLISHED, "published_protocol")):
         measure = prior.measures.get(metrics["joint"])

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy.special import stdtrit
 
 ONE_PAIR = "binomial, one model each: says nothing about the methods"
 
@@ -28,7 +28,7 @@ def student_interval(values: Sequence[float], lowest: float = 0.0, highest: floa
     mean can be."""
     n, mean = len(values), sum(values) / len(values)
     std = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.975)) * std / math.sqrt(n)
     return std, max(lowest, mean - half), min(highest, mean + half)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -40,6 +41,7 @@ with _without_backend():
 
 COLUMN, PAGE = 3.4, 7.0  # inches: widths of a column and of a page of two columns
 PAD = 0.02  # inches around a figure
+GAPS = (0.62, 0.6)  # inches between panels, across and down
 # Of legends.
 BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)}
 STYLE: dict[str, Any] = {
@@ -89,14 +91,36 @@ def panel(size: tuple[float, float]) -> tuple[Figure, Any]:
 
 def spread(figure: Figure, title: str) -> None:
     """A title over all panels, and room between them; `tight_layout` would measure every text first."""
-    figure.subplots_adjust(wspace=0.5, hspace=0.55, top=1 - 0.35 / figure.get_figheight())
-    figure.suptitle(title, y=1, va="bottom")
+    first: Any = figure.axes[0]
+    grid = first.get_subplotspec().get_gridspec()
+    parts, (width, height) = figure.subplotpars, figure.get_size_inches()
+    # Gaps are shares of a panel: inches of what is left of them.
+    across = GAPS[0] / max(0.5, ((parts.right - parts.left) * width - GAPS[0] * (grid.ncols - 1)) / grid.ncols)
+    top = 1 - 0.3 / height
+    down = GAPS[1] / max(0.5, ((top - parts.bottom) * height - GAPS[1] * (grid.nrows - 1)) / grid.nrows)
+    figure.subplots_adjust(wspace=across, hspace=down, top=top)
+    figure.suptitle(wrapped(title, figure), y=1, va="bottom")
+
+
+def wrapped(title: str, figure: Figure) -> str:
+    """The title in lines that the figure is wide enough for; its own line breaks stay."""
+    letters = int(figure.get_figwidth() * 72 / (0.56 * STYLE["figure.titlesize"]))
+    return "\n".join(line for part in title.split("\n") for line in textwrap.wrap(part, letters))
+
+
+def legend_under(figure: Figure, lines: Sequence[Any], columns: int) -> None:
+    """Of all panels, below them."""
+    longest = max(len(str(line.get_label())) for line in lines)
+    columns = max(1, min(columns, int(figure.get_figwidth() / (0.055 * longest + 0.45))))
+    place = figure.subplotpars.bottom - 0.4 / figure.get_figheight()
+    figure.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, place), ncols=columns)
 
 
 def legend_below(axes: Any) -> None:
     """Below the axes, in two columns where their names are short enough for the width of a column."""
-    names = sorted(map(len, axes.get_legend_handles_labels()[1]))
-    columns = 2 if sum(names[-2:]) < 56 else 1
+    lengths = list(map(len, axes.get_legend_handles_labels()[1]))
+    half = -(-len(lengths) // 2)
+    columns = 2 if max(lengths[:half]) + max(lengths[half:], default=0) < 52 else 1
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns)
 
 
@@ -111,10 +135,11 @@ def save(figure: Figure, path: Path) -> None:
 
 def _fit(figure: Figure, width: float) -> Any:
     """Makes the axes narrower or wider until the figure, with legends and labels, is that wide; its box in inches."""
+    box, parts = figure.get_tightbbox(), figure.subplotpars
+    # Axes grow with the figure, and what is written around them does not.
+    missing = (width - 2 * PAD - box.width) / (parts.right - parts.left)
+    figure.set_figwidth(max(width / 3, figure.get_figwidth() + missing))
     box = figure.get_tightbbox()
-    for _ in range(2):
-        figure.set_figwidth(max(width / 3, figure.get_figwidth() + width - 2 * PAD - box.width))
-        box = figure.get_tightbbox()
     margin = max(PAD, (width - box.width) / 2)
     return Bbox.from_extents(box.x0 - margin, box.y0 - PAD, box.x1 + margin, box.y1 + PAD)
 

@@ -54,7 +54,7 @@ def coherence_figure(table: Rows, title: str) -> Figure | None:
     sources = [row["published_source"] for row, both in zip(rows, asked, strict=True) if both]
     for source in dict.fromkeys(filter(None, sources)):
         axes.plot([], [], "o", mfc="none", mec="grey", ms=5.5, label=f"as published ({source})")
-    axes.vlines([], [], [], "grey", lw=4, alpha=0.2, label="p0 … z encoded from held-out tuples")
+    axes.vlines([], [], [], "grey", lw=4, alpha=0.2, label="p0 … z of held-out tuples")
     legend_below(axes)
     return figure
 
@@ -89,7 +89,8 @@ def _heat_map(axis: Any, mean: Any, names: Sequence[str]) -> None:
         value = mean[source, target]
         # Dark on the bright end of the colours.
         colour = "black" if value > 0.6 else "white"
-        axis.text(target, source, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=5.5)
+        place: dict[str, Any] = {"ha": "center", "va": "center", "in_layout": False}  # within, and need no room
+        axis.text(target, source, f"{value:.2f}", color=colour, fontsize=5.5, **place)
     shown = [literal(name) for name in names]
     axis.set_xticks(range(len(names)), shown)
     axis.set_yticks(range(len(names)), shown)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.reporting.figures.canvas import BESIDE, COLUMN, PAGE, literal, palette, panel, panels, spread
+from bench.reporting.figures.canvas import BESIDE, COLUMN, PAGE, literal, palette, panel, panels, spread, wrapped
 from bench.reporting.models import base_method, has_base
 from bench.reporting.prior_lines import Estimate, by_prior, closed_by, estimate, named_models
 from bench.reporting.priors import AGGREGATE, BOOTSTRAP, FITTED, P0, REFERENCE, TRAINED
@@ -148,7 +148,8 @@ def gap_figure(rows: Rows, title: str) -> Figure | None:
     axis.set_xticks(range(len(columns)), labels, rotation=30, ha="right")
     axis.set_yticks(range(len(closed)), list(map(literal, closed)))
     axis.grid(visible=False)
-    figure.suptitle(f"Gap from p0 to the held-out aggregate that a prior closes\n{title}", y=0.97, va="bottom")
+    called = wrapped(f"Gap closed, from p0 to the held-out aggregate\n{title}", figure)
+    figure.suptitle(called, y=0.97, va="bottom")
     return figure
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from bench.reporting.models import base_method
-from bench.reporting.page.pictures import Picture, embedded, read_picture, real_items
+from bench.reporting.page.pictures import Picture, embedded, first_samples, read_picture, real_items
 from bench.reporting.page.sections import Row, Section, interval
 from bench.runs.reading import Unreadable
 from bench.runs.records import shown
@@ -83,7 +83,7 @@ def gallery_of(section: Section, album: Album) -> Gallery:
                 continue
             real = real or _real(sheets.get("cross"), run, album)
             for kind, sheet in sheets.items():
-                if picture := album.embed(sheet, label):
+                if picture := album.embed(first_samples(sheet) if kind == "joint" else sheet, label):
                     found[kind][label] = Shot(label, _note(kind, row, run), _alt(kind, label), picture)
             break
     labelled = [[section.label(row) for row in rows] for rows in ordered.values()]
@@ -96,7 +96,9 @@ def gallery_of(section: Section, album: Album) -> Gallery:
 
 
 def _real(sheet: Image.Image | None, run: Row, album: Album) -> Shot | None:
-    items = real_items(sheet, len(run["config"]["modalities"])) if sheet else None
+    kinds = {str(part.get("kind")) for part in run["config"]["modalities"].values() if isinstance(part, dict)}
+    # Rows of several kinds are of several heights, which the sheet does not say.
+    items = real_items(sheet, len(run["config"]["modalities"])) if sheet and len(kinds) == 1 else None
     picture = album.embed(items, "real data") if items else None
     if picture is None:
         return None
@@ -109,7 +111,7 @@ def _real(sheet: Image.Image | None, run: Row, album: Album) -> Shot | None:
 def _note(kind: str, row: Row, run: Row) -> str:
     metric = "cross_coherence" if kind == "cross" else "joint_coherence"
     name = metric.replace("_", " ")
-    return f"{row['trained_prior']} prior; {name} {interval(row, metric)}; seed {run['seed']} is shown"
+    return f"{row['trained_prior']} prior; {name} {interval(row, metric)}; seed {run['seed']}"
 
 
 def _alt(kind: str, label: str) -> str:

@@ -6,6 +6,7 @@ import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,15 +17,21 @@ BYTES, PIXELS = 16 << 20, 24_000_000  # of a picture that is read
 GAP = 4  # pixels between the blocks of a sheet, as they were drawn
 SCALES = (4, 3, 2)  # by which pictures are enlarged
 WIDEST = 3000
+SAMPLES, LEGIBLE = 20, 2400  # columns of a sheet of joint samples; pixels up to which one with words is wide enough
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One that is part of the page: the data URI, and its size in pixels."""
+    """One that is part of the page: the data URI, and its size in pixels.
+
+    Args:
+        written: whether it was not enlarged, as what has words in it: made smaller, nobody could read them.
+    """
 
     src: str
     width: int
     height: int
+    written: bool
 
     @property
     def small(self) -> bool:
@@ -72,17 +79,31 @@ def real_items(cross: Image.Image, modalities: int) -> Image.Image | None:
     return sheet
 
 
+def first_samples(sheet: Image.Image) -> Image.Image:
+    """Of a sheet of joint samples that has words, and so keeps its size, as many columns as the page has room for."""
+    column, rest = divmod(sheet.width, SAMPLES)
+    if sheet.width <= LEGIBLE or rest or column > LEGIBLE or reduced(sheet) is not sheet:
+        return sheet
+    return sheet.crop((0, 0, LEGIBLE // column * column, sheet.height))
+
+
 def embedded(picture: Image.Image) -> Picture:
     """As PNG or as JPEG with all of its colours, whichever is smaller: drawn text is PNG, noisy images are JPEG."""
+    whole = picture
     picture = reduced(picture)
+    written = picture is whole
     if picture.width > WIDEST:
         picture = picture.resize((WIDEST, max(1, picture.height * WIDEST // picture.width)))
-    kinds = {"png": {}, "jpeg": {"quality": 90, "subsampling": 0, "optimize": True}}
-    written = {}
-    for kind, options in kinds.items():
-        file = io.BytesIO()
-        picture.save(file, kind, **options)
-        written[kind] = file.getvalue()
-    kind = min(written, key=lambda name: len(written[name]))
-    content = base64.b64encode(written[kind]).decode()
-    return Picture(f"data:image/{kind};base64,{content}", picture.width, picture.height)
+    kind, content = "jpeg", _written(picture, "jpeg", quality=90, subsampling=0, optimize=True)
+    # Noise does not pack, which a quick attempt tells: thorough packing would take most of a report's time.
+    if len(_written(picture, "png", compress_level=1)) < 2 * len(content):
+        packed = _written(picture, "png")
+        kind, content = min((kind, content), ("png", packed), key=lambda found: len(found[1]))
+    src = base64.b64encode(content).decode()
+    return Picture(f"data:image/{kind};base64,{src}", picture.width, picture.height, written)
+
+
+def _written(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()

@@ -14,9 +14,10 @@ from bench.runs.history import History
 
 COVERAGE, VARIANCE = "coverage_to_aggregate", "within_class_variance_coherent"
 DIVERSITY = {
-    VARIANCE: "within-class variance (of coherent samples; real data: 1)",
+    VARIANCE: "within-class variance (real data: 1)",
     COVERAGE: "coverage of aggregate samples",
 }
+METRICS = ("joint_coherence", "cross_coherence")
 TERMS = {  # of history.csv, in words; a method's ELBO is its own bound
     "elbo": "ELBO, nats (each method has its own)",
     "kl": "KL, nats",
@@ -35,7 +36,7 @@ def coherence_chart(section: Section) -> Chart:
         if known(row["joint_coherence"]) is None or known(row["cross_coherence"]) is None:
             continue
         label, one = section.label(row), " (one model)" if row["seeds"] == 1 else ""
-        texts = [interval(row, metric) for metric in ("joint_coherence", "cross_coherence")]
+        texts = [interval(row, metric) for metric in METRICS]
         text = f"{label}{one}: joint {texts[0]}, cross {texts[1]}"
         point = Point(
             row["cross_coherence"],
@@ -75,9 +76,9 @@ def diversity_chart(section: Section) -> Chart:
     return Chart(
         f"{section.name}-diversity",
         "Coherence against diversity",
-        "A prior that copies a few prototypes has coherence and no diversity. Filled: the model's own prior; hollow: "
-        "fitted priors, and z encoded from held-out tuples, to which a dotted line leads. That is the diversity that a "
-        "prior should have; what varies more are samples off the data.",
+        "A prior that copies a few prototypes has coherence and no diversity. Variance is that of coherent "
+        "samples. Filled: the model's own prior; hollow: fitted priors, and z encoded from held-out tuples, to which a "
+        "dotted line leads. That is the diversity that a prior should have; what varies more are samples off the data.",
         layout("", "joint coherence", {"rangemode": "tozero", "zeroline": False}, UNIT),
         {called: traces for called, traces in views.items() if traces},
         "x",
@@ -123,7 +124,7 @@ def _diverse(group: Sequence[Row], column: str, label: str) -> Iterator[Point]:
 def seeds_chart(section: Section) -> Chart:
     """Every run by itself."""
     views = {}
-    for metric in ("joint_coherence", "cross_coherence"):
+    for metric in METRICS:
         traces = []
         for row in section.shown:
             label = section.label(row)
@@ -131,10 +132,23 @@ def seeds_chart(section: Section) -> Chart:
             found = [Point(label, run[metric], f"{label}, seed {run['seed']}: {run[metric]:.4f}") for run in runs]
             if found:
                 traces.append(points(label, section.paints[label], found, legend=False))
-        views[metric.replace("_", " ")] = traces
+        if traces:
+            views[metric.replace("_", " ")] = traces
     categories = {"type": "category", "automargin": True}
     summary = "Each mark is one trained model. What lies closer together than the seeds of one method is no difference."
-    return Chart(f"{section.name}-seeds", "Seeds one by one", summary, layout("", "", categories, UNIT), views)
+    table = (["method", "seed", *(metric.replace("_", " ") for metric in METRICS)], _seed_lines(section))
+    axes = layout("", "", categories, UNIT)
+    return Chart(f"{section.name}-seeds", "Seeds one by one", summary, axes, views, table=table)
+
+
+def _seed_lines(section: Section) -> list[list[str]]:
+    lines = []
+    for row in section.shown:
+        for run in section.runs_of(row):
+            values = [known(run[metric]) for metric in METRICS]
+            cells = ["absent" if value is None else f"{value:.4f}" for value in values]
+            lines.append([section.label(row), str(run["seed"]), *cells])
+    return lines
 
 
 def cost_chart(section: Section) -> Chart:
@@ -148,7 +162,8 @@ def cost_chart(section: Section) -> Chart:
                 text = f"{label}: {x:.4g} {called}, joint coherence {interval(row, 'joint_coherence')}"
                 point = Point(x, y, text, None, _ends(row, "joint_coherence"))
                 traces.append(points(label, section.paints[label], [point]))
-        views[called] = traces
+        if traces:
+            views[called] = traces
     axis = {"rangemode": "tozero", "zeroline": False}
     summary = "Means over seeds. Times compare only between runs on the same machine: see the hardware of each row."
     return Chart(
@@ -166,11 +181,14 @@ def training_chart(section: Section, report: Callable[[str], None]) -> Chart:
     histories: dict[str, list[History]] = {label: [] for label in section.labels.values()}
     for row in section.shown:
         histories[section.label(row)] = histories_of(section.runs_of(row), report)
-    views = {}
+    views, last = {}, {label: [label] for label in histories}
     for term, called in TERMS.items():
         curves = curves_of(histories, term)
         if curves:
             views[called] = [line(label, section.paints[label], *curve) for label, curve in curves.items()]
+            for label, cells in last.items():
+                cells.append(f"{curves[label][1][-1]:.4g}" if label in curves else "")
     summary = "history.csv of every run has all terms; here are means over seeds."
+    table = (["method, after the last epoch", *views], list(last.values()))
     axes = layout("epoch", "", {"rangemode": "tozero", "zeroline": False}, {"zeroline": False, "automargin": True})
-    return Chart(f"{section.name}-training", "Training curves", summary, axes, views, "y")
+    return Chart(f"{section.name}-training", "Training curves", summary, axes, views, "y", table)

@@ -1,3 +1,4 @@
+import itertools
 import os
 import re
 import subprocess
@@ -6,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import bench
 from bench.reporting.figures import save_figures
+from bench.reporting.figures.canvas import PAGE, save, style
 from bench.reporting.figures.chains import chain_figure
 from bench.reporting.figures.coherence import matrix_figure, subset_figure
 from bench.reporting.figures.priors import coverage_figure, gap_figure
@@ -241,13 +244,22 @@ def test_the_figure_of_chains_has_every_run_that_has_them(tmp_path):
     assert "polymnist-bundled-quick-chains.png" in written
 
 
+def has_data(line):
+    return len(line.get_xdata()) > 0
+
+
+def names_in(figure):
+    (legend,) = figure.legends
+    return [text.get_text() for text in legend.get_texts()]
+
+
 def test_every_method_has_its_own_axis_for_its_own_objective(tmp_path):
     for method in ("mmvae", "mopoe"):
         write_run(tmp_path, method)
     write_run(tmp_path, "mopoe", seed=1)
     axes = training_figure(rows_of(tmp_path), "title").axes
-    assert [axis.get_title() for axis in axes] == ["mmvae: ELBO", "mopoe: ELBO", "kl"]
-    assert [len(axis.lines) for axis in axes] == [1, 1, 2]
+    assert [axis.get_title() for axis in axes] == ["mmvae: ELBO", "mopoe: ELBO", "KL"]
+    assert [sum(map(has_data, axis.lines)) for axis in axes] == [1, 1, 2]
     assert axes[2].lines[0].get_ydata().tolist() == [1.0, 2.0]
 
 
@@ -263,31 +275,45 @@ def test_coherences_of_held_out_tuples_have_a_panel(tmp_path):
     write_run(tmp_path, "mopoe")
     write_validated(tmp_path, "mmvae", ",,", "0.1,0.2,0.3", ",,", "0.3,0.4,0.5")
     write_validated(tmp_path, "mmvae", "0.5,,", "0.3,,0.5", ",,", ",,", seed=1)
-    axes = training_figure(rows_of(tmp_path), "title").axes
-    assert [axis.get_title() for axis in axes[:4]] == ["mmvae: ELBO", "mopoe: ELBO", "kl", "validation coherence"]
+    figure = training_figure(rows_of(tmp_path), "title")
+    axes = figure.axes
+    assert [axis.get_title() for axis in axes[:4]] == ["mmvae: ELBO", "mopoe: ELBO", "KL", "validation coherence"]
     curves = {line.get_linestyle(): line.get_xydata().tolist() for line in axes[3].lines if len(line.get_xdata())}
     assert curves == {
         "-": [[1, 0.5], [2, pytest.approx(0.2)], [4, 0.3]],
         ":": [[2, 0.2], [4, 0.4]],
         "--": [[2, pytest.approx(0.4)], [4, 0.5]],
     }
-    named = [text.get_text() for text in axes[3].get_legend().get_texts()]
-    assert named == ["joint", "joint, aggregate", "cross", "mmvae", "mopoe"]
+    examples = [f"validation: {name}" for name in ("joint", "joint, aggregate", "cross")]
+    assert names_in(figure) == ["mmvae", "mopoe", *examples]
     check(figures_of(tmp_path), [f"polymnist-bundled-quick-{name}.png" for name in NAMES])
 
 
-def test_many_methods_are_named_once_beside_the_last_panel(tmp_path):
+def test_methods_are_named_once_below_all_panels(tmp_path):
     methods = ["mmvae", "mopoe", "mvae", "mmjsd", "mvtcae"]
     for method in methods:
         write_run(tmp_path, method)
-    axes = training_figure(rows_of(tmp_path), "title").axes
-    assert [text.get_text() for text in axes[5].get_legend().get_texts()] == sorted(methods)
+    assert names_in(training_figure(rows_of(tmp_path), "title")) == sorted(methods)
     write_validated(tmp_path, "mmvaeplus", "0.1,0.2,0.3")
-    axes = training_figure(rows_of(tmp_path), "title").axes
-    assert [axis.get_title() for axis in axes[6:8]] == ["kl", "validation coherence"]
-    assert axes[6].get_legend() is None
-    named = [text.get_text() for text in axes[7].get_legend().get_texts()]
-    assert named == ["joint", "cross", *sorted([*methods, "mmvaeplus"])]
+    figure = training_figure(rows_of(tmp_path), "title")
+    assert [axis.get_title() for axis in figure.axes[6:8]] == ["KL", "validation coherence"]
+    assert names_in(figure) == [*sorted([*methods, "mmvaeplus"]), "validation: joint", "validation: cross"]
+    assert all(axis.get_legend() is None for axis in figure.axes)
+
+
+def test_nothing_of_the_training_lies_on_something_else(tmp_path):
+    """Long names above all: those of one method with several configurations."""
+    for k in range(3):
+        write_run(tmp_path, "ebm-generalized", config_hash=f"0123abc{k}", config=ENERGY)
+    with style():
+        figure = training_figure(rows_of(tmp_path), "a title " * 12)
+        save(figure, tmp_path / "figure.png")
+    renderer = figure.canvas.get_renderer()
+    axes = [axis.get_tightbbox(renderer) for axis in figure.axes]
+    boxes = [*axes, figure.legends[0].get_window_extent(renderer)]
+    assert not [(a, b) for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.width == pytest.approx(220 * PAGE, abs=8)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +323,7 @@ def test_a_damaged_history_costs_its_curve(tmp_path, caplog, content):
     write_run(tmp_path, "mmvae")
     (write_run(tmp_path, "mopoe") / "history.csv").write_text(content)
     axes = training_figure(rows_of(tmp_path), "title").axes
-    assert [axis.get_title() for axis in axes] == ["mmvae: ELBO", "kl"]
+    assert [axis.get_title() for axis in axes] == ["mmvae: ELBO", "KL"]
     assert "mopoe/quick-0123abcd/seed-0/history.csv" in caplog.text
     assert "its curve is left out" in caplog.text
 

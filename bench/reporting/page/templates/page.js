@@ -41,12 +41,13 @@ function themed(layout, printing) {
   const colour = (name) => (printing ? { "--text": "#000", "--line": "#bbb" }[name] : style.getPropertyValue(name).trim());
   const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), zerolinecolor: colour("--line"), automargin: true };
   const narrow = innerWidth < 640;
-  const legend = narrow ? { orientation: "h", y: -0.32, x: 0, font: { size: 11 } } : {};
+  const below = { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 11 } };
+  const legend = narrow || printing ? below : {};
   return {
     ...layout, xaxis: { ...layout.xaxis, ...axis }, yaxis: { ...layout.yaxis, ...axis },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", dragmode: false, legend,
     font: { color: colour("--text"), family: getComputedStyle(document.body).fontFamily, size: 13 },
-    margin: { l: 56, r: 12, t: 12, b: 52 }, ...(printing ? { width: 600, height: 310 } : {}),
+    margin: { l: 56, r: 12, t: 12, b: 52 }, ...(printing ? { width: 600, height: 340 } : {}),
   };
 }
 

@@ -11,7 +11,7 @@ from bench.commands.report import make_report
 from bench.errors import BenchError
 from bench.reporting.page import libraries, page, write_page
 from bench.reporting.page.libraries import embeddable, tables_script
-from bench.reporting.page.pictures import embedded, read_picture, real_items, reduced
+from bench.reporting.page.pictures import embedded, first_samples, read_picture, real_items, reduced
 from bench.reporting.rows import read_runs
 from bench.runs.reading import Unreadable
 from tests.bench.reporting.page.conftest import ATTACK, cross_picture, picture
@@ -172,6 +172,35 @@ def test_what_is_no_picture_is_unreadable(tmp_path):
     Image.new("1", (9000, 9000)).save(path)
     with pytest.raises(Unreadable, match="9000 x 9000 pixels"):
         read_picture(path)
+
+
+def test_sheets_with_words_keep_their_size_and_show_whole_columns():
+    words = Image.effect_noise((20 * 192, 230), 90).convert("RGB")
+    shown = first_samples(words)
+    assert shown.size == (12 * 192, 230)
+    assert embedded(shown).written
+    assert embedded(shown).width == shown.width
+    enlarged = words.resize((20 * 192 * 2, 460), Image.Resampling.NEAREST)
+    assert first_samples(enlarged) is enlarged
+    assert not embedded(enlarged).written
+
+
+def test_real_items_of_several_kinds_are_not_cut_out_of_rows_of_unknown_height(tmp_path):
+    run = write_run(tmp_path, config={"modalities": {"m0": {"kind": "image"}, "m1": {"kind": "text"}}})
+    cross_picture().save(run / "samples_cross.png")
+    text = page(*read_runs(tmp_path))
+    assert "Cross generation by mmvae" in text
+    assert "Real held-out data" not in text
+
+
+def test_charts_have_their_numbers_as_tables(text):
+    assert "<td>ebm-base</td><td>2</td><td>0.8200</td><td>0.6000</td>" in text
+    assert '<th scope="col">method, after the last epoch</th>' in text
+
+
+def test_a_method_that_nobody_published_says_so(tmp_path):
+    write_run(tmp_path, "mvae")
+    assert "none published" in page(*read_runs(tmp_path))
 
 
 def test_large_pictures_are_made_smaller():
