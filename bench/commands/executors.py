@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands.options import add_volume_options, volume_of
-from bench.commands.report import is_current, make_report, print_page
+from bench.commands.report import is_current, make_report, print_leaderboard, print_page
 from bench.errors import BenchError, UsageError, unknown
 from bench.execution.durations import parse_duration
 
@@ -125,7 +125,7 @@ def show_tables(out: Path, changed: bool) -> int:
     """
     try:
         if not changed and is_current(out):
-            print((out / "leaderboard.md").read_text())
+            print_leaderboard(out)
             print_page(out, sys.stdout)
             return 0
         return make_report(out)

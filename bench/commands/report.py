@@ -6,9 +6,9 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from bench.commands import Subparsers
 from bench.commands.options import add_out_option
@@ -27,8 +27,8 @@ def add(commands: Subparsers) -> None:
     report.add_argument(
         "--format",
         choices=("md", "csv", "tex"),
-        default="md",
-        help="what is printed: the leaderboard for people (default), as CSV, or for LaTeX with booktabs",
+        help="what is printed: the leaderboard with everything in it (md), as CSV, or for LaTeX with booktabs; without "
+        "it, a short table on a terminal, and md elsewhere",
     )
     report.set_defaults(command=report_command)
 
@@ -39,9 +39,9 @@ def report_command(options: argparse.Namespace) -> int:
     return make_report(checked(options.out), options.format)
 
 
-def make_report(out: Path, form: str = "md") -> int:
+def make_report(out: Path, form: str | None = None) -> int:
     """leaderboard.csv, leaderboard.md, measures.csv, priors.csv, then the figures and report.html; the leaderboard goes
-    to stdout as `form` says: md, csv or tex.
+    to stdout as `form` says: md, csv or tex, or where it is None as `print_leaderboard` has it.
 
     Returns:
         0 where the table has a row; 1 where there are runs, and none of them could be read.
@@ -59,11 +59,46 @@ def make_report(out: Path, form: str = "md") -> int:
         raise BenchError(
             f"the tables cannot be written: {error}. Make room, or copy the runs to a folder of yours"
         ) from error
-    print(tex(table) if form == "tex" else (out / f"leaderboard.{form}").read_text())
+    if form is None:
+        print_leaderboard(out)
+    else:
+        print(tex(table) if form == "tex" else (out / f"leaderboard.{form}").read_text())
     if not (table.empty and failed.empty):
-        print_page(out, sys.stdout if form == "md" else sys.stderr)
+        print_page(out, sys.stdout if form in (None, "md") else sys.stderr)
         return 0
     return 1 if any(os.path.lexists(path / "training.json") for path in run_folders(out)) else 0
+
+
+def print_leaderboard(out: Path) -> None:
+    """On a terminal the coherences alone, as leaderboard.md is wider than any; elsewhere leaderboard.md."""
+    import pandas as pd
+
+    from bench.commands.tables import print_table
+
+    page = out / "leaderboard.md"
+    table = pd.read_csv(out / "leaderboard.csv", keep_default_na=False) if sys.stdout.isatty() else pd.DataFrame()
+    if table.empty:
+        print(page.read_text())
+        return
+    for (dataset, source, preset), rows in table.groupby(["dataset", "source", "preset"], sort=False):
+        print(printable(f"\n{dataset}, {source} data, preset {preset}: coherence with 95 % intervals\n"))
+        print_table(map(_short, rows.to_dict("records")), ("method", "prior", "seeds", "joint", "cross", "settings"))
+    print(f"\nMore, with what the numbers mean: {page}")
+
+
+def _short(row: Mapping[Any, Any]) -> tuple[str, ...]:
+    prior = row["trained_prior"] if row["prior"] == "own" else f"{row['prior']}, fitted"
+    joint, cross = (_interval(row, f"{name}_coherence") for name in ("joint", "cross"))
+    collapsed = " COLLAPSED" if str(row["collapsed_seeds"]) not in ("", "0") else ""
+    return row["method"], prior, str(row["seeds"]), f"{joint}{collapsed}", cross, row["settings"]
+
+
+def _interval(row: Mapping[Any, Any], name: str) -> str:
+    numbers = [row[name], row[f"{name}_low"], row[f"{name}_high"]]
+    if "" in numbers:
+        return "absent" if row[name] == "" else f"{float(row[name]):.3f}"
+    value, low, high = map(float, numbers)
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def print_page(out: Path, stream: TextIO) -> None:
