@@ -59,8 +59,8 @@ def hold_out(train: Split, share: float) -> tuple[Split | Subset, Subset | None]
     if not share:
         return train, None
     # In the split's order: the order within an epoch is random anyway, and memory is read from front to back.
-    groups = None if train.groups is None else train.groups.unique()
-    if groups is None or len(groups) < 2:
+    groups = torch.empty(0) if train.groups is None else train.groups.unique()
+    if train.groups is None or len(groups) < 2:
         order = _shuffled(len(train))
         held = max(2, round(share * len(train)))
         kept, out = (rows.sort().values.to(train.device) for rows in (order[held:], order[:held]))

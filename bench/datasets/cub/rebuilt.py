@@ -13,6 +13,7 @@ Images are in the order of images.txt. It may name fewer images than CUB has, of
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +28,7 @@ IMAGE_PLACES = ("CUB_200_2011", "cub/CUB_200_2011", "CUB_200_2011/CUB_200_2011",
 TEXT_PLACES = ("cvpr2016_cub", "cub/cvpr2016_cub", "CUB_200_2011", ".")
 IMAGE_FILES = ("images", "images.txt", "bounding_boxes.txt")
 TEXT_FILES = ("text_c10", "trainvalclasses.txt", "testclasses.txt")
+NUMBER = re.compile(r"[0-9]{1,9}")
 WHERE = (
     "Get CUB_200_2011.tgz (data.caltech.edu/records/65de6-vp158) and cvpr2016_cub.tar.gz (named by the README of "
     "github.com/reedscot/cvpr2016), and unpack both into {}, so that it holds CUB_200_2011/{{images, images.txt, "
@@ -55,10 +57,10 @@ def build(inputs: Sequence[Path]) -> Arrays:
     listed = dict(zip(SPLITS, lists, strict=True))
     species = {split: {name for name in read_lines(path) if name} for split, path in listed.items()}
     check_species(species, listed)
-    box_of = _boxes(boxes)
+    box_of = read_boxes(boxes)
     photographs: dict[str, list[Photograph]] = {split: [] for split in SPLITS}
     used: set[PurePosixPath] = set()
-    for line, number, name in _names(names):
+    for line, number, name in read_names(names):
         split = next((s for s in SPLITS if name.parts[0] in species[s]), None)
         if split is None:
             raise DataMissing(f"{names}, line {line}: species {shown(name.parts[0])} is in neither of {_both(lists)}")
@@ -66,7 +68,9 @@ def build(inputs: Sequence[Path]) -> Arrays:
             raise DataMissing(f"{boxes} has no line for image {number}, {name} ({names}, line {line})")
         path, text = images / name, texts / name.with_suffix(".txt")
         for needed, what in ((path, "image"), (text, "file of captions")):
-            if not needed.exists():
+            with refusing(needed, what):
+                there = needed.exists()
+            if not there:
                 raise DataMissing(f"{names}, line {line}: there is no {what} {needed}")
         used.add(name.with_suffix(".txt"))
         photographs[split].append(Photograph(path, name.parts[0], _captions(text), box_of[number]))
@@ -81,22 +85,23 @@ def _both(lists: Sequence[Path]) -> str:
     return " and ".join(map(str, lists))
 
 
-def _names(path: Path) -> list[tuple[int, int, PurePosixPath]]:
+def read_names(path: Path) -> list[tuple[int, int, PurePosixPath]]:
     """Line, number and species/name of each image."""
-    rows, seen = [], set()
+    rows: list[tuple[int, int, PurePosixPath]] = []
+    seen: set[int | str] = set()
     for line, text in enumerate(read_lines(path), 1):
         number, _, rest = text.partition(" ")
         name = PurePosixPath(rest)
-        if not number.isascii() or not number.isdigit() or len(name.parts) != 2 or ".." in name.parts:
+        if not NUMBER.fullmatch(number) or len(name.parts) != 2 or ".." in name.parts:
             raise DataMissing(f"{path}, line {line}: is {shown(text)}; expected <number> <species>/<name>.jpg")
-        if seen & {number, rest}:
+        if seen & {int(number), rest}:
             raise DataMissing(f"{path}, line {line}: {shown(text)} is there already: keep one line for each image")
-        seen |= {number, rest}
+        seen |= {int(number), rest}
         rows.append((line, int(number), name))
     return rows
 
 
-def _boxes(path: Path) -> Mapping[int, Box]:
+def read_boxes(path: Path) -> Mapping[int, Box]:
     boxes = {}
     for line, text in enumerate(read_lines(path), 1):
         try:

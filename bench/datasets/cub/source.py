@@ -1,4 +1,4 @@
-"""CUB: a bird and a caption.
+"""CUB: a bird and a caption; drawn birds where there are no photographs.
 
 Three sources, best first: `official` and `rebuilt` are photographs that the user has, `bundled` are drawn birds, which
 need no file. Results of two sources do not compare.
@@ -91,7 +91,8 @@ class Cub:
 
     def fetch(self, data_root: Path, report: Report | None = None) -> Path:
         raise DataMissing(
-            f"CUB has no address from which a program may fetch it. Source official: {official.WHERE.format(data_root)}. "
+            "CUB cannot be fetched by this command: its owners hand it out from their own pages. "
+            f"Source official: {official.WHERE.format(data_root)}. "
             f"Source rebuilt: {rebuilt.WHERE.format(data_root)}. {official.alternative()}"
         )
 

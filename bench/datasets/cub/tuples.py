@@ -13,8 +13,8 @@ from bench.datasets.cub.captions import token_ids, vocabulary, words_of
 SIDE = 64
 SPLITS = ("train", "test")
 
-# "<split>-image": uint8 [N, 3, 64, 64]; "<split>-caption": int64 [N, 32]; "<split>-<attribute>" and "<split>-species": int64 [N];
-# "vocabulary": the bytes of its words, one a line.
+# "<split>-image": uint8 [N, 3, 64, 64]; "<split>-caption": int64 [N, 32]; "<split>-<attribute>": int64 [N];
+# "<split>-species": int64 [N], of photographs; "vocabulary": the bytes of its words, one a line.
 Arrays = dict[str, NDArray[Any]]
 
 
