@@ -25,23 +25,25 @@ SIDE, SHOWN, MODALITIES = 84, 10, 5  # pixels of an item, tuples and modalities
 GAP, CAPTION = 20, 30  # pixels
 
 
-def table() -> list[str]:
-    """README's lines, best joint coherence first: every configuration under the prior that it was trained with."""
+def of_preset() -> list[dict[Any, Any]]:
+    """The leaderboard's row of each method as the preset has it, best joint coherence first."""
     rows = pd.read_csv(RESULTS / "leaderboard.csv", keep_default_na=False, na_values={"joint_coherence": ""})
-    rows = rows[rows["prior"] == "own"].sort_values("joint_coherence", ascending=False)
-    return [HEADINGS, "|---" * HEADINGS.count(" | ") + "|---|", *map(line, rows.to_dict("records"))]
+    rows = rows[(rows["prior"] == "own") & (rows["settings"] == "")]
+    return rows.sort_values("joint_coherence", ascending=False).to_dict("records")
+
+
+def table() -> list[str]:
+    """README's lines."""
+    return [HEADINGS, "|---" * HEADINGS.count(" | ") + "|---|", *map(line, of_preset())]
 
 
 def line(row: dict[Any, Any]) -> str:
-    """The settings that the prior does not say stand beside the method."""
-    changed = [setting for setting in row["settings"].split() if not setting.startswith("prior=")]
-    method = " ".join([f"`{row['method']}`", *changed])
     joint, cross = (
         f"{float(row[name]):.3f} [{float(row[f'{name}_low']):.3f}, {float(row[f'{name}_high']):.3f}]"
         for name in ("joint_coherence", "cross_coherence")
     )
     base, aggregate = (f"{float(row[f'joint_coherence_{name}']):.3f}" for name in ("base", "aggregate"))
-    return f"| {method} | {row['trained_prior']} | {row['seeds']} | {joint} | {base} | {aggregate} | {cross} |"
+    return f"| `{row['method']}` | {row['trained_prior']} | {row['seeds']} | {joint} | {base} | {aggregate} | {cross} |"
 
 
 def table_in(text: str) -> list[str]:
@@ -51,19 +53,18 @@ def table_in(text: str) -> list[str]:
     return lines[start : lines.index("", start)]
 
 
-def samples(method: str) -> Image.Image:
+def samples(row: dict[Any, Any]) -> Image.Image:
     """The first tuples of a method's samples from its prior."""
-    (path,) = RESULTS.glob(f"runs/polymnist/{method}/*/seed-0/samples_joint.png")
-    with Image.open(path) as picture:
+    run = RESULTS / "runs/polymnist" / row["method"] / f"quick-{row['config_hash']}" / "seed-0"
+    with Image.open(run / "samples_joint.png") as picture:
         return picture.convert("RGB").crop((0, 0, SHOWN * SIDE, MODALITIES * SIDE))
 
 
-def caption(method: str, table: pd.DataFrame) -> str:
-    (row,) = table[(table["method"] == method) & (table["prior"] == "own")].to_dict("records")
-    low, high = row["joint_coherence_low"], row["joint_coherence_high"]
-    value = f"joint coherence {row['joint_coherence']:.2f} [{low:.2f}, {high:.2f}]"
+def caption(row: dict[Any, Any]) -> str:
+    mean, low, high = (float(row[f"joint_coherence{end}"]) for end in ("", "_low", "_high"))
+    value = f"joint coherence {mean:.2f} [{low:.2f}, {high:.2f}]"
     prior = row["trained_prior"].replace("laplace", "Laplace")
-    return f"{NAMES[method]}, {prior} prior: {value}, {row['seeds']} seeds"
+    return f"{NAMES[row['method']]}, {prior} prior: {value}, {row['seeds']} seeds"
 
 
 def place(row: int, column: int) -> tuple[int, int]:
@@ -72,15 +73,15 @@ def place(row: int, column: int) -> tuple[int, int]:
 
 
 def draw() -> Image.Image:
-    table = pd.read_csv(RESULTS / "leaderboard.csv")
+    rows = {row["method"]: row for row in of_preset()}
     left, top = place(len(ROWS) - 1, 1)
     sheet = Image.new("RGB", (left + SHOWN * SIDE, top + MODALITIES * SIDE), "white")
     font, pen = ImageFont.load_default(size=22), ImageDraw.Draw(sheet)
     for row, methods in enumerate(ROWS):
         for column, method in enumerate(methods):
             left, top = place(row, column)
-            pen.text((left, top - CAPTION), caption(method, table), fill="black", font=font)
-            sheet.paste(samples(method), (left, top))
+            pen.text((left, top - CAPTION), caption(rows[method]), fill="black", font=font)
+            sheet.paste(samples(rows[method]), (left, top))
     return sheet
 
 
