@@ -16,12 +16,18 @@ from bench.runs.measured import PriorSet
 
 
 def labels_of(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
-    """Method names, with the configuration's hash where one method occurs with several."""
-    hashes: dict[str, set[str]] = {}
+    """Method names; where one occurs with several configurations, with the prior that each was trained with, and with
+    the configuration's hash where that does not tell them apart: "mmvae", "mmvae (flow)", "ebm-base (energy) 0123abcd".
+    """
+    hashes: dict[tuple[str, ...], set[str]] = {}
     for row in rows:
-        hashes.setdefault(row["method"], set()).add(row["config_hash"])
+        for key in ((row["method"],), (row["method"], row["trained_prior"])):
+            hashes.setdefault(key, set()).add(row["config_hash"])
     return [
-        f"{row['method']} {row['config_hash']}" if len(hashes[row["method"]]) > 1 else row["method"] for row in rows
+        row["method"]
+        + (f" ({row['trained_prior']})" if len(hashes[row["method"],]) > 1 else "")
+        + (f" {row['config_hash']}" if len(hashes[row["method"], row["trained_prior"]]) > 1 else "")
+        for row in rows
     ]
 
 

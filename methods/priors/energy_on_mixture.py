@@ -44,7 +44,10 @@ class EnergyOnMixturePrior(EnergyPrior):
     @classmethod
     def fit(cls, u: Tensor, config: EnergyFitConfig, streams: Streams) -> EnergyOnMixturePrior:
         assert isinstance(config, EnergyOnMixtureFitConfig)
-        mixture = MixturePrior.fit(u, MixtureFitConfig(components=config.components), streams)
+        # No component is narrower than a Langevin step can follow (s² times the curvature of −log p0 is at most 2), or
+        # than the noise that the posterior's samples get: some aggregate posteriors have nearly flat directions.
+        floor = max(config.step_size**2 / 2, config.noise**2)
+        mixture = MixturePrior.fit(u, MixtureFitConfig(components=config.components, reg_covar=floor), streams)
         prior = cls(config, mixture).to(u.device)
         prior.record = mixture.record | prior.learn(u, config.iterations, config.batch_size, streams)
         return prior

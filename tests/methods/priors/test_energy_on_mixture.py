@@ -64,3 +64,14 @@ def test_what_it_needs_is_said():
         EnergyOnMixtureFitConfig(components=0)
     with pytest.raises(TypeError):
         EnergyOnMixtureFitConfig(base="laplace")
+
+
+def test_chains_stay_with_data_that_are_nearly_flat():
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(4000, 4, generator=generator)
+    z[:, 1] = z[:, 0] + 0.001 * z[:, 1]  # standardised, the two are almost one
+    settings = EnergyOnMixtureFitConfig(components=3, width=16, iterations=20, chains=64, buffer=128)
+    prior = fit_prior("energy-on-mixture", settings, z, own(4), Streams(0))
+    samples = prior.sample(500, Streams(1))
+    assert samples.abs().max() < 10
+    torch.testing.assert_close(samples.std(0), z.std(0), rtol=0.2, atol=0.0)
