@@ -205,9 +205,13 @@ class TextModality(Modality):
         chosen = log_p.gather(-1, x[..., None]).squeeze(-1)
         return self.weight * chosen.masked_fill(x == PAD, 0).sum(-1)
 
+    def tokens(self, parameters: Tensor) -> Tensor:
+        """The most likely token at each place, also after an <eos>: [N, T]."""
+        return parameters.argmax(-1)
+
     def to_item(self, parameters: Tensor) -> Tensor:
         """The most likely token at each place, and <pad> after the first <eos>."""
-        ids = parameters.argmax(-1)
+        ids = self.tokens(parameters)
         ended = (ids == END).long().cumsum(-1) - (ids == END).long() > 0
         return ids.masked_fill(ended, PAD)
 
