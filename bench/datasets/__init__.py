@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 DATASETS: Registry[DatasetSource] = Registry(
     "dataset",
     "bench.datasets",
-    {"polymnist": "bench.datasets.polymnist:POLYMNIST", "arrays": "bench.datasets.arrays:ARRAYS"},
+    {
+        "polymnist": "bench.datasets.polymnist:POLYMNIST",
+        "cub": "bench.datasets.cub:CUB",
+        "arrays": "bench.datasets.arrays:ARRAYS",
+    },
 )
 
 
