@@ -105,8 +105,9 @@ def _whitening(x: Tensor) -> Tensor:
     covariance = x.T @ x / len(x)
     ridge = RIDGE * covariance.diagonal().mean().clamp_min(torch.finfo(x.dtype).tiny)
     values, vectors = torch.linalg.eigh(covariance)
-    scaled: Tensor = vectors * (values.clamp_min(0) + ridge).rsqrt()
-    return scaled @ vectors.T
+    scaled = vectors * (values.clamp_min(0) + ridge).rsqrt()
+    root: Tensor = scaled @ vectors.T
+    return root
 
 
 def _training_features(context: Context, most: int) -> dict[str, Tensor]:

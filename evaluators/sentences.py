@@ -29,7 +29,7 @@ def needs_text(context: Context) -> str | None:
 def generated(context: Context, sources: Sequence[Source]) -> dict[Source, dict[str, Tensor]]:
     """The tokens that the text decoders give, before anything after an <eos> is cut: {source: {modality: [N, T]}}.
 
-    They are of the very latents that the items of `Context.predictions` are decoded from.
+    They are of the very latents that the items of `Context.predictions` are decoded from. No source is "real".
     """
     modalities = texts(context)
     parts: dict[Source, list[dict[str, Tensor]]] = {source: [] for source in sources}
