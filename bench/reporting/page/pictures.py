@@ -16,20 +16,31 @@ BYTES, PIXELS = 16 << 20, 24_000_000  # of a picture that is read
 GAP = 4  # pixels between the blocks of a sheet, as they were drawn
 SCALES = (4, 3, 2)  # by which pictures are enlarged
 WIDEST = 3000
+LEGIBLE = 0.8  # of its size: the least at which the words of a picture are read
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One that is part of the page: the data URI, and its size in pixels."""
+    """One that is part of the page: the data URI, and its size in pixels.
+
+    Args:
+        words: whether there are words in it, which are legible at its own size and not much below.
+    """
 
     src: str
     width: int
     height: int
+    words: bool
 
     @property
     def small(self) -> bool:
         """Whether its pixels are the data's, so that enlarging should not blur them."""
-        return self.height <= 400
+        return self.height <= 400 and not self.words
+
+    @property
+    def least(self) -> int:
+        """The width in pixels below which it is scrolled and not made smaller; 0 where it has no words."""
+        return round(LEGIBLE * self.width) if self.words else 0
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -61,7 +72,9 @@ def reduced(picture: Image.Image) -> Image.Image:
 def real_items(cross: Image.Image, modalities: int) -> Image.Image | None:
     """Held-out items, one a column and one modality a row, out of a sheet of cross generation: the top row of block m
     has those of modality m. None where the sheet does not say how high that row is, as with modalities of several
-    sizes."""
+    sizes, and with words."""
+    if reduced(cross) is cross:
+        return None
     width, height = cross.width + GAP, cross.height
     if modalities < 1 or width % modalities or height % (modalities + 1):
         return None
@@ -74,7 +87,9 @@ def real_items(cross: Image.Image, modalities: int) -> Image.Image | None:
 
 def embedded(picture: Image.Image) -> Picture:
     """As PNG or as JPEG with all of its colours, whichever is smaller: drawn text is PNG, noisy images are JPEG."""
-    picture = reduced(picture)
+    # Items are drawn as squares of several pixels each, words are not.
+    drawn, picture = picture, reduced(picture)
+    words = picture is drawn
     if picture.width > WIDEST:
         picture = picture.resize((WIDEST, max(1, picture.height * WIDEST // picture.width)))
     kinds = {"png": {}, "jpeg": {"quality": 90, "subsampling": 0, "optimize": True}}
@@ -85,4 +100,4 @@ def embedded(picture: Image.Image) -> Picture:
         written[kind] = file.getvalue()
     kind = min(written, key=lambda name: len(written[name]))
     content = base64.b64encode(written[kind]).decode()
-    return Picture(f"data:image/{kind};base64,{content}", picture.width, picture.height)
+    return Picture(f"data:image/{kind};base64,{content}", picture.width, picture.height, words)
