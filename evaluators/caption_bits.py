@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ class CaptionBits(Evaluator):
 
             Σ_i −log2 [1/K Σ_k p(c_i | z_ik, w_ik)] / Σ_i |c_i|,   z_ik ~ q(z | x_s,i), w_ik ~ p(w_m),
 
-        with p the likelihood without its weight λ_m. By Jensen's inequality it is, in expectation, at least the code
+        with p over the words and the <eos>, an unknown word as one of them, and without the weight λ_m. By Jensen's inequality it is, in expectation, at least the code
         length of c_i given x_s,i under the model, and with K = 1 at most that of K > 1. So it compares with a unigram
         and a trigram model of the training sentences on the same c_i (`Trigram`, in the details), which see no x_s;
         the chance level is the unigram's.
@@ -74,7 +74,9 @@ class CaptionBits(Evaluator):
 
 def _bits(context: Context, name: str, source: str, settings: CaptionBitsSettings) -> Tensor:
     """−log2 of the mean likelihood over K latents given `source`, of each held-out sentence: [N], float64."""
-    modality, streams = context.method.modalities[name].unweighted(), context.streams(f"{name} bits given {source}")
+    # Whatever the model is trained with: baselines have no padding, and an unknown word costs them bits too.
+    modality = replace(context.method.modalities[name].unweighted(), likelihood="categorical")
+    streams = context.streams(f"{name} bits given {source}")
     parts = []
     with context.method.encoding_once():
         for batch in context.batches(settings.tuples):

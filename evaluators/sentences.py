@@ -62,7 +62,8 @@ def well_formed(tokens: Tensor) -> Tensor:
     """Which sentences have at least one word, known words alone before the first <eos> (neither <unk> nor <pad>), that
     <eos>, and no word twice in a row: bool [N].
 
-    What stands after the first <eos> is no event of the likelihood: no decoder is trained on it, and it does not count.
+    What stands after the first <eos> does not count: no reader sees it, and in the likelihood `categorical` it is no
+    event, so that no decoder is trained on it. See `padded`.
     """
     return torch.stack(list(rules(tokens).values())).all(0)
 
