@@ -42,10 +42,10 @@ class CaptionBits(Evaluator):
 
             Σ_i −log2 [1/K Σ_k p(c_i | z_ik, w_ik)] / Σ_i |c_i|,   z_ik ~ q(z | x_s,i), w_ik ~ p(w_m),
 
-        with p over the words and the <eos>, an unknown word as one of them, and without the weight λ_m. By Jensen's inequality it is, in expectation, at least the code
-        length of c_i given x_s,i under the model, and with K = 1 at most that of K > 1. So it compares with a unigram
-        and a trigram model of the training sentences on the same c_i (`Trigram`, in the details), which see no x_s;
-        the chance level is the unigram's.
+        with p over the words and the <eos>, an unknown word as one of them, and without the weight λ_m. By Jensen's
+        inequality it is, in expectation, at least the code length of c_i given x_s,i under the model, and the nearer
+        the more latents there are. So it compares with a unigram and a trigram model of the training sentences on the
+        same c_i (`Trigram`, in the details), which see no x_s; the chance level is the unigram's.
 
         `m_bits_self`: the same with z, w ~ q(z, w | c_i). It says how much of a sentence a latent keeps; the bits that
         z itself takes are not counted, so it is no code length, and may be far below the trigram's.
