@@ -35,6 +35,7 @@ PRIORS: Registry[type[Prior]] = Registry(
         "laplace": "methods.priors.factorised:LaplacePrior",
         "normal": "methods.priors.factorised:NormalPrior",
         "energy": "methods.priors.energy:EnergyPrior",
+        "energy-on-mixture": "methods.priors.energy_on_mixture:EnergyOnMixturePrior",
         "mixture": "methods.priors.mixture:LearnedMixturePrior",
         "flow": "methods.priors.flow:FlowPrior",
         "diffusion": "methods.priors.diffusion:DiffusionPrior",

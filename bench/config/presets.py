@@ -2,6 +2,7 @@
 
 A preset has sections:
 
+- `sources`: of the dataset, those that the preset is made for; all, where it names none.
 - `trainer`, `evaluation`: settings for all methods.
 - `evaluators`, `priors`: settings of each evaluator, and of the fit of each prior to trained models.
 - `trained_priors`: settings of each prior that is trained with a model, wherever that prior is chosen.
@@ -35,6 +36,7 @@ class Preset:
 
     name: str
     where: str
+    sources: tuple[str, ...] = ()
     trainer: Mapping[str, Any] = field(default_factory=dict)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     evaluators: Mapping[str, Any] = field(default_factory=dict)
@@ -42,6 +44,14 @@ class Preset:
     trained_priors: Mapping[str, Any] = field(default_factory=dict)
     modalities: Mapping[str, Any] = field(default_factory=dict)
     methods: Mapping[str, Any] = field(default_factory=dict)
+
+    def check_source(self, source: str) -> None:
+        """Raises UsageError where the preset is made for other sources of the dataset."""
+        if self.sources and source not in self.sources:
+            raise UsageError(
+                f"the preset {self.name!r} is made for the source {' or '.join(map(repr, self.sources))}, and this is "
+                f"{source!r}: name one by --source, with its files under --data-root, or take another preset"
+            )
 
     def method(self, name: str) -> dict[str, Any]:
         """The method's entry, or that of the method that its class is `like`, as far as its Config has the keys.
@@ -92,14 +102,16 @@ def _files(folder: Traversable) -> list[Traversable]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def load_preset(dataset: str, preset: str, folder: Traversable | None = None) -> Preset:
+def load_preset(dataset: str, preset: str, folder: Traversable | None = None, source: str | None = None) -> Preset:
     """The preset of that name for a dataset.
 
     Args:
         folder: of the dataset's presets; None where the dataset is the project's own.
+        source: of the data that are to be used; None where none are.
 
     Raises:
-        UsageError: there is none, its file cannot be read, or it has an unknown section, method, evaluator or prior.
+        UsageError: there is none, its file cannot be read, it has an unknown section, method, evaluator or prior, or it
+            is made for other sources.
     """
     if not NAME.fullmatch(dataset):
         raise UsageError(f"{shown(dataset)} is no name of a dataset")
@@ -113,7 +125,10 @@ def load_preset(dataset: str, preset: str, folder: Traversable | None = None) ->
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: cannot be read ({error})") from None
-    return _parse(text, preset, str(file))
+    loaded = _parse(text, preset, str(file))
+    if source is not None:
+        loaded.check_source(source)
+    return loaded
 
 
 @lru_cache(maxsize=32)
@@ -123,6 +138,7 @@ def _parse(text: str, name: str, where: str) -> Preset:
     for key in tree:
         if key not in sections:
             raise UsageError(f"{where}: {unknown('section', key, sections)}")
+    sources = _names(tree.pop("sources", None), f"{where}: sources")
     tree = {key: _mapping(value, f"{where}: {key}") for key, value in tree.items()}
     registries: dict[str, Mapping[str, str]] = {
         "methods": METHODS,
@@ -135,7 +151,13 @@ def _parse(text: str, name: str, where: str) -> Preset:
             if key not in registry:
                 raise UsageError(f"{where}: {unknown(section.removesuffix('s').replace('_', ' '), key, registry)}")
             tree[section][key] = _mapping(value, f"{where}: {section}: {key}")
-    return Preset(name, where, **tree)
+    return Preset(name, where, sources, **tree)
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list | None) or not all(isinstance(name, str) for name in value or ()):
+        raise UsageError(f"{where}: expected a list of names, got {shown(value)}")
+    return tuple(value or ())
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:

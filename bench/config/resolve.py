@@ -50,12 +50,12 @@ def resolve(
 
     Raises:
         UsageError: unknown method, preset or key, or a value of the wrong type or out of range; a method without an
-            entry in the preset; a key that is both set and swept, or swept twice; too many combinations.
+            entry in the preset, or a preset for other sources; a key that is both set and swept, or swept twice; too
+            many combinations.
     """
-    for name in methods:
-        if name not in METHODS:
-            raise UsageError(unknown("method", name, METHODS))
-    loaded = load_preset(dataset, preset, presets)
+    if strangers := [name for name in methods if name not in METHODS]:
+        raise UsageError(unknown("method", strangers[0], METHODS))
+    loaded = load_preset(dataset, preset, presets, source)
     fixed, swept = parse_settings(settings), parse_sweeps(sweeps)
     if both := sorted(".".join(path) for path in fixed.keys() & swept.keys()):
         raise UsageError(f"{', '.join(both)}: given to --set and to --sweep; keep one of them")

@@ -25,6 +25,7 @@ class Split:
         items: {modality: stored items [N, *shape]}, of the modality's `storage`.
         labels: {attribute: classes, int64 [N]}; −1 where a tuple's class is not known. May be empty.
         modalities: specs, in the order of the tables' rows.
+        groups: int64 [N], where tuples belong together, such as those of one species: `hold_out` takes whole groups.
 
     Raises ValueError where they contradict each other.
     """
@@ -32,6 +33,7 @@ class Split:
     items: Mapping[str, Tensor]
     labels: Mapping[str, Tensor]
     modalities: tuple[Modality, ...]
+    groups: Tensor | None = None
 
     def __post_init__(self) -> None:
         names = [m.name for m in self.modalities]
@@ -41,6 +43,8 @@ class Split:
             _check(f"items of {m.name!r}", self.items[m.name], (len(self), *m.shape), m.storage)
         for attribute, labels in self.labels.items():
             _check(f"labels of {attribute!r}", labels, (len(self),), torch.int64)
+        if self.groups is not None:
+            _check("groups", self.groups, (len(self),), torch.int64)
 
     def __len__(self) -> int:
         return len(self.items[self.modalities[0].name])
@@ -55,7 +59,8 @@ class Split:
 
     def to(self, device: torch.device | str) -> Split:
         items, labels = ({name: x.to(device) for name, x in tensors.items()} for tensors in (self.items, self.labels))
-        return replace(self, items=items, labels=labels)
+        groups = None if self.groups is None else self.groups.to(device)
+        return replace(self, items=items, labels=labels, groups=groups)
 
 
 def _check(what: str, x: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:

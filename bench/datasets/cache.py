@@ -123,9 +123,18 @@ def _write(folder: Path, arrays: Arrays) -> None:
     for name, array in arrays.items():
         path = folder / f"{name}.npy"
         np.save(path, array)
-        crc = zlib.crc32(path.read_bytes())
+        crc = _crc(path)
         files[name] = {"sha256": checksum(name, array), "bytes": path.stat().st_size, "crc32": crc}
     write_json(folder / "meta.json", {"fingerprint": _fingerprint_of(files), "files": files})
+
+
+def _crc(path: Path) -> int:
+    """In pieces: an array may be larger than what memory has to spare."""
+    crc = 0
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            crc = zlib.crc32(piece, crc)
+    return crc
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
@@ -143,7 +152,7 @@ def _read(folder: Path) -> tuple[dict[str, Tensor], str]:
     for name, file in meta["files"].items():
         path = folder / f"{name}.npy"
         check_file(path, "array")
-        if path.stat().st_size != file["bytes"] or zlib.crc32(path.read_bytes()) != file["crc32"]:
+        if path.stat().st_size != file["bytes"] or _crc(path) != file["crc32"]:
             raise ValueError(f"{path.name} has another size or checksum")
         # Copy-on-write, because torch warns about arrays that it could not write to.
         tensors[name] = torch.from_numpy(np.load(path, mmap_mode="c"))

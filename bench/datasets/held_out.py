@@ -3,6 +3,9 @@
 They are no second test split. Where training tuples share items, held-out tuples share them with the others: PolyMNIST
 has each digit image in several training tuples (bundled data in seven per modality), in other pairs and crops, so that
 a method has seen the digits of the tuples that are held out. No digit image is in both training and test tuples.
+
+Where a split has groups, whole groups are held out: CUB's test birds are of species that no training bird is of, and so
+are those that are held out. A photograph with ten captions is then on one side with all of them.
 """
 
 from __future__ import annotations
@@ -49,13 +52,25 @@ class Subset:
 def hold_out(train: Split, share: float) -> tuple[Split | Subset, Subset | None]:
     """The tuples to train on, and those that are held out: a random `share`, two at least; none for a share of 0.
 
-    Which ones is a function of the number of tuples and the share alone, so that methods and seeds are compared on the
+    Of a split with groups, the share is of the groups, one at least; all tuples of a group are on one side. Which ones
+    is a function of the number of tuples (of groups) and the share alone, so that methods and seeds are compared on the
     same ones; of two shares the larger holds out what the smaller does.
     """
     if not share:
         return train, None
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(SEED))
-    held = max(2, round(share * len(train)))
     # In the split's order: the order within an epoch is random anyway, and memory is read from front to back.
-    kept, out = (rows.sort().values.to(train.device) for rows in (order[held:], order[:held]))
+    groups = torch.empty(0) if train.groups is None else train.groups.unique()
+    if train.groups is None or len(groups) < 2:
+        order = _shuffled(len(train))
+        held = max(2, round(share * len(train)))
+        kept, out = (rows.sort().values.to(train.device) for rows in (order[held:], order[:held]))
+    else:
+        held = min(max(1, round(share * len(groups))), len(groups) - 1)
+        chosen = groups[_shuffled(len(groups))[:held].to(train.device)]
+        outside = torch.isin(train.groups, chosen)
+        kept, out = (rows.nonzero()[:, 0] for rows in (~outside, outside))
     return Subset(train, kept), Subset(train, out)
+
+
+def _shuffled(n: int) -> Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(SEED))

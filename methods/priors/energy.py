@@ -66,7 +66,7 @@ class EnergyPrior(FactorisedPrior):
     def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
         """log p0(u) + log |∂u/∂z| − f_α(u), i.e. log p_α(z) + log Z(α). Its gradient reaches z and never α."""
         weight = ramp(progress, self.config.start, self.config.warmup)
-        log_p0 = super().log_prob(self.inwards(z))
+        log_p0 = self.log_base(self.inwards(z))
         if self.config.standardise:
             log_p0 = log_p0 - self.std.log().sum()
         if weight == 0.0:
@@ -77,7 +77,7 @@ class EnergyPrior(FactorisedPrior):
     def score(self, u: Tensor) -> Tensor:
         """∂/∂u log p_α at the end of the training, [N, D] -> [N, D]: a constant."""
         weight = ramp(1.0, self.config.start, self.config.warmup)
-        return self.base().score(u) - weight * input_gradient(self.network, u)
+        return self.base_score(u) - weight * input_gradient(self.network, u)
 
     def sample(self, n: int, streams: Streams) -> Tensor:
         """z⁻ ~ p_α: fresh chains from p0. The p0 draw and the chains share one stream, kept apart from all else."""
@@ -85,7 +85,7 @@ class EnergyPrior(FactorisedPrior):
         return z
 
     def sample_base(self, n: int, streams: Streams) -> Tensor:
-        return self.outwards(FactorisedPrior.sample(self, n, streams))
+        return self.outwards(self.draw_base(n, streams.noise))
 
     def chains(self, n: int, steps: Sequence[int], streams: Streams) -> Iterator[Tensor]:
         """As they stand after 0 steps, chains are samples of p0."""
@@ -97,7 +97,19 @@ class EnergyPrior(FactorisedPrior):
 
     def start(self, n: int, streams: Streams) -> Tensor:
         """u ~ p0, where chains start: [n, D]."""
-        return self.base().rsample(streams.langevin, (n,))
+        return self.draw_base(n, streams.langevin)
+
+    def draw_base(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """u ~ p0: [n, D]."""
+        return self.base().rsample(generator, (n,))
+
+    def log_base(self, u: Tensor) -> Tensor:
+        """log p0(u): [..., D] -> [...]."""
+        return self.base().log_prob(u).sum(-1)
+
+    def base_score(self, u: Tensor) -> Tensor:
+        """∂/∂u log p0(u): [N, D] -> [N, D], a constant."""
+        return self.base().score(u)
 
     @torch.no_grad()
     def log_partition(self, n: int, streams: Streams) -> tuple[float, float]:

@@ -93,19 +93,33 @@ class MixturePrior(Prior):
         prior.record = {"covariance": covariance, "converged": bool(mixture.converged_)}
         return prior
 
-    def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
-        flat = z.flatten(0, -2)
-        shift = (flat[:, None] - self.means).transpose(0, 1).transpose(1, 2)  # [C, D, N]
+    def log_joint(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """log π_c N(z; μ_c, Σ_c) [C, N] of z [N, D], and L_c⁻¹ (z − μ_c) [C, D, N] where Σ_c = L_c L_cᵀ."""
+        shift = (z[:, None] - self.means).transpose(0, 1).transpose(1, 2)  # [C, D, N]
         whitened = torch.linalg.solve_triangular(self.cholesky, shift, upper=False)
         log_det = self.cholesky.diagonal(dim1=1, dim2=2).log().sum(1)
         log_n = -0.5 * whitened.square().sum(1) - log_det[:, None] - 0.5 * z.shape[-1] * math.log(2 * math.pi)
-        log_p: Tensor = torch.logsumexp(self.weights.log()[:, None] + log_n, 0).unflatten(0, z.shape[:-1])
+        return self.weights.log()[:, None] + log_n, whitened
+
+    def log_prob(self, z: Tensor, progress: float = 1.0) -> Tensor:
+        log_p: Tensor = torch.logsumexp(self.log_joint(z.flatten(0, -2))[0], 0).unflatten(0, z.shape[:-1])
         return log_p
 
-    def sample(self, n: int, streams: Streams) -> Tensor:
-        chosen = torch.multinomial(self.weights, n, replacement=True, generator=streams.noise)
-        eps = torch.randn(n, len(self.means[0]), generator=streams.noise, device=self.means.device)
+    @torch.no_grad()
+    def score(self, z: Tensor) -> Tensor:
+        """∂/∂z log p(z) = −Σ_c p(c | z) Σ_c⁻¹ (z − μ_c): [N, D] -> [N, D], a constant."""
+        log_joint, whitened = self.log_joint(z)
+        pulls = torch.linalg.solve_triangular(self.cholesky.transpose(1, 2), whitened, upper=True)
+        return -torch.einsum("cn,cdn->nd", log_joint.softmax(0), pulls)
+
+    def draw(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """[n, D]."""
+        chosen = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        eps = torch.randn(n, len(self.means[0]), generator=generator, device=self.means.device)
         return self.means[chosen] + torch.einsum("nij,nj->ni", self.cholesky[chosen], eps)
+
+    def sample(self, n: int, streams: Streams) -> Tensor:
+        return self.draw(n, streams.noise)
 
     @property
     def size(self) -> int:

@@ -2,9 +2,9 @@
 
     python -m tests.fuzz.user_data --seconds 60 --seed 0
 
-A round damages one of an MNIST file, a photograph (PNG, JPEG), a tensor file, a file of weights and the files of a
-folder of arrays in one or two ways. Whatever comes of it, the reader gives what it promises or raises DataMissing,
-which names the file in printable words; in bounded time.
+A round damages one of an MNIST file, a photograph (PNG, JPEG), a tensor file, a file of weights, the files of CUB and
+those of a folder of arrays in one or two ways. Whatever comes of it, the reader gives what it promises or raises
+DataMissing, which names the file in printable words; in bounded time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from PIL import Image
 
 from bench.datasets.arrays import items
 from bench.datasets.arrays.description import FILE, read_description
+from bench.datasets.cub.photographs import Photograph, part_of, read_lines
+from bench.datasets.cub.rebuilt import read_boxes, read_names
 from bench.datasets.files import read_tensor, read_weights
 from bench.datasets.polymnist.recipe import read_idx, read_photo
 from bench.errors import DataMissing
@@ -51,6 +53,10 @@ def write_all(folder: Path) -> dict[str, Callable[[Path], Any]]:
     np.savez_compressed(folder / "vectors.npz", pixels[:, :, 0] / 255)
     np.save(folder / "labels.npy", pixels[:, 0, 0] % 10)
     (folder / "caption.txt").write_text("a red roof\na green wall\n" * 20)
+    Image.fromarray(pixels).save(folder / "bird.jpg")
+    (folder / "text_testclasses.txt").write_text("this bird is red. it flies\n" * 20)
+    (folder / "images.txt").write_text("".join(f"{i} 001.Red_Bird/{i}.jpg\n" for i in range(20)))
+    (folder / "bounding_boxes.txt").write_text("".join(f"{i} 1.0 2.5 30.0 40.0\n" for i in range(20)))
     (folder / FILE).write_text("modalities: {a: {kind: image, scale: 0.5}, b: {kind: text, tokens: 9}}\nlabels: {c: 3}")
     return {
         "images.npy": items.images,
@@ -59,6 +65,10 @@ def write_all(folder: Path) -> dict[str, Callable[[Path], Any]]:
         "labels.npy": lambda path: items.labels(path, 10),
         "caption.txt": items.sentences,
         FILE: lambda path: read_description(path.parent),
+        "text_testclasses.txt": read_lines,
+        "images.txt": read_names,
+        "bounding_boxes.txt": read_boxes,
+        "bird.jpg": lambda path: part_of([Photograph(path, "bird", ["a red bird"] * 10, (0, 9, 40.5, 20))], path),
         "photo.png": lambda path: read_photo(path, 0),
         "photo.jpg": lambda path: read_photo(path, 0),
         "weights": lambda path: read_weights(path, {"a.weight": (8, 3), "a.bias": (8,)}),

@@ -47,6 +47,13 @@ class FolderOfArrays:
             raise UsageError(unknown("source", source, ("auto", SOURCE)))
         return SOURCE
 
+    def missing(self, source: str, data_root: Path) -> str | None:
+        try:
+            locate_all(read_description(data_root), data_root)
+        except DataMissing as error:
+            return str(error)
+        return None
+
     def modalities(self, source: str, data_root: Path) -> tuple[Modality, ...]:
         self.choose_source(source, data_root)
         description = read_description(data_root)

@@ -1,4 +1,4 @@
-"""CUB: a bird and a caption.
+"""CUB: a bird and a caption; drawn birds where there are no photographs.
 
 Three sources, best first: `official` and `rebuilt` are photographs that the user has, `bundled` are drawn birds, which
 need no file. Results of two sources do not compare.
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench.datasets.base import Dataset, Report, Split, own_presets
 from bench.datasets.cache import cached, cached_fingerprint
-from bench.datasets.cub import drawn
+from bench.datasets.cub import drawn, official, rebuilt
 from bench.datasets.cub.attributes import ATTRIBUTES
 from bench.datasets.cub.captions import TOKENS
 from bench.datasets.cub.tuples import SIDE, SPLITS, Arrays, arrays_of
@@ -33,6 +33,8 @@ class Source(NamedTuple):
 
 
 _SOURCES = {
+    "official": Source(official.locate, official.build),
+    "rebuilt": Source(rebuilt.locate, rebuilt.build),
     "bundled": Source(lambda _data_root: [], lambda _inputs: arrays_of({s: drawn.drawn_birds(s) for s in SPLITS})),
 }
 
@@ -81,13 +83,18 @@ class Cub:
                 {m.name: tensors[f"{split}-{m.name}"] for m in modalities},
                 {name: tensors[f"{split}-{name}"] for name in ATTRIBUTES},
                 modalities,
+                tensors.get(f"{split}-species"),
             )
             for split in SPLITS
         )
         return Dataset(self.name, source, fingerprint, modalities, ATTRIBUTES, train, test)
 
     def fetch(self, data_root: Path, report: Report | None = None) -> Path:
-        raise DataMissing("not there yet")
+        raise DataMissing(
+            "CUB cannot be fetched by this command: its owners hand it out from their own pages. "
+            f"Source official: {official.WHERE.format(data_root)}. "
+            f"Source rebuilt: {rebuilt.WHERE.format(data_root)}. {official.alternative()}"
+        )
 
     def _cache(self, source: str, data_root: Path) -> tuple[str, int, list[Path], Callable[[], Arrays]]:
         """The arguments of `cached`."""

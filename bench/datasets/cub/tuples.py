@@ -14,16 +14,17 @@ SIDE = 64
 SPLITS = ("train", "test")
 
 # "<split>-image": uint8 [N, 3, 64, 64]; "<split>-caption": int64 [N, 32]; "<split>-<attribute>": int64 [N];
-# "vocabulary": the bytes of its words, one a line.
+# "<split>-species": int64 [N], of photographs; "vocabulary": the bytes of its words, one a line.
 Arrays = dict[str, NDArray[Any]]
 
 
 class Part(NamedTuple):
-    """The tuples of a split: images [N, 3, 64, 64], N captions, labels {attribute: [N]}."""
+    """The tuples of a split: images [N, 3, 64, 64], N captions, labels {attribute: [N]}, and species [N] if known."""
 
     images: NDArray[np.uint8]
     captions: list[str]
     labels: Mapping[str, NDArray[np.int64]]
+    species: NDArray[np.int64] | None = None
 
 
 def arrays_of(parts: Mapping[str, Part]) -> Arrays:
@@ -34,4 +35,6 @@ def arrays_of(parts: Mapping[str, Part]) -> Arrays:
     for split, part in parts.items():
         arrays |= {f"{split}-image": part.images, f"{split}-caption": token_ids(words[split], known)}
         arrays |= {f"{split}-{attribute}": labels for attribute, labels in part.labels.items()}
+        if part.species is not None:
+            arrays[f"{split}-species"] = part.species
     return arrays

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.reporting.figures import chains, coherence, priors, training
+from bench.reporting.figures import chains, coherence, pareto, priors, training
 from bench.reporting.figures.canvas import save, style
 from bench.reporting.priors import SECTION, priors_table
 from bench.reporting.rows import OWN
@@ -79,6 +79,7 @@ def _figures(rows: Rows, runs: Rows, of_priors: Rows, title: str) -> Iterator[tu
     yield "training", lambda: training.training_figure(own_runs, title)
     yield "subsets", lambda: coherence.subset_figure(own_runs, title)
     yield "chains", lambda: chains.chain_figure(own_runs, title)
+    yield "pareto", lambda: pareto.pareto_figure(own_runs, title)
     yield "priors", lambda: priors.coverage_figure(of_priors, title)
     yield "gap-closed", lambda: priors.gap_figure(of_priors, title)
 

@@ -77,6 +77,8 @@ def test_numbers_are_those_of_the_published_settings():
         ({"methods": {"mmvae": {"network": None}}}, "network: expected keys and values, got None"),
         ({"methods": {"mmvae": 3}}, "smoke.yaml: methods: mmvae: expected keys and values, got 3"),
         ({"methods": ["mmvae"]}, "smoke.yaml: methods: expected keys and values"),
+        ({"sources": "official"}, "smoke.yaml: sources: expected a list of names, got 'official'"),
+        ({"sources": [1]}, r"smoke.yaml: sources: expected a list of names, got \[1\]"),
         ({"trainer": {"epochs": "many"}}, "trainer: epochs: expected int, got 'many'"),
         ({"modalities": {"m9": {"weight": 2}}}, r"mmvae \(smoke\): modalities: unknown modality 'm9'"),
         ({"modalities": {"*": {"wait": 2}}}, r"modalities: \*: unknown key 'wait': did you mean 'weight'"),
@@ -178,3 +180,12 @@ def test_likelihoods_of_a_preset_are_the_named_ones_over_those_of_all(preset):
         ("normal", 0.5, 3.0),
         ("laplace", 0.5, 2.0),
     ]
+
+
+def test_a_preset_refuses_sources_that_it_is_not_made_for(preset):
+    folder = preset({"sources": ["official", "rebuilt"], "methods": {"mmvae": {}}})
+    assert one(presets=folder, source="rebuilt").source == "rebuilt"
+    with pytest.raises(
+        UsageError, match="'smoke' is made for the source 'official' or 'rebuilt', and this is 'bundled'"
+    ):
+        one(presets=folder)

@@ -35,7 +35,10 @@ def test_labels_may_be_unknown_or_absent() -> None:
 
 
 def test_it_moves_to_a_device() -> None:
-    moved = hetero_data().train.to("meta")
+    split = hetero_data().train
+    moved = dataclasses.replace(split, groups=torch.arange(len(split))).to("meta")
+    assert moved.groups is not None
+    assert moved.groups.device.type == "meta"
     assert moved.device.type == "meta"
     assert {x.device.type for x in (*moved.items.values(), *moved.labels.values())} == {"meta"}
 
@@ -56,6 +59,7 @@ def test_the_same_data_under_other_likelihoods() -> None:
         (lambda s: {"items": {**s.items, "photo": s.items["photo"].float()}}, "'photo': torch.float32"),
         (lambda s: {"items": {**s.items, "sketch": s.items["sketch"][1:]}}, r"'sketch': torch.uint8 \[39, 1, 32, 32\]"),
         (lambda s: {"items": {**s.items, "caption": s.items["caption"][:, 1:]}}, r"must be torch.int64 \[40, 6\]"),
+        (lambda s: {"groups": s.labels["shape"][1:]}, r"groups: torch.int64 \[39\]"),
         (lambda s: {"labels": {"shape": s.labels["shape"][1:]}}, r"labels of 'shape': torch.int64 \[39\]"),
         (lambda s: {"labels": {"shape": s.labels["shape"].int()}}, "must be torch.int64"),
         (lambda s: {"modalities": (*HETERO_MODALITIES, HETERO_MODALITIES[0])}, "each named once"),

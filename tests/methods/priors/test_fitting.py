@@ -11,6 +11,7 @@ from methods.priors.bootstrap import BootstrapFitConfig
 from methods.priors.denoising_energy import DenoisingEnergyFitConfig
 from methods.priors.diffusion import DiffusionFitConfig
 from methods.priors.energy import EnergyFitConfig, EnergyPrior
+from methods.priors.energy_on_mixture import EnergyOnMixtureFitConfig
 from methods.priors.factorised import FactorisedFitConfig, NormalPrior, NormalPriorConfig
 from methods.priors.fitting import Standardised, fit_prior
 from methods.priors.flow import FlowFitConfig
@@ -32,6 +33,7 @@ SMALL = {
     "normal": FactorisedFitConfig(),
     "mixture": MixtureFitConfig(),
     "energy": EnergyFitConfig(iterations=3, batch_size=32),
+    "energy-on-mixture": EnergyOnMixtureFitConfig(iterations=3, batch_size=32, components=2),
     "flow": FlowFitConfig(width=8, epochs=2),
     "denoising-energy": DenoisingEnergyFitConfig(width=8, iterations=2, batch_size=16, levels=3),
     "diffusion": DiffusionFitConfig(width=8, iterations=2, batch_size=16, sampler_steps=3),
@@ -128,6 +130,7 @@ def test_which_priors_can_be_fitted():
         "laplace",
         "normal",
         "energy",
+        "energy-on-mixture",
         "mixture",
         "flow",
         "diffusion",

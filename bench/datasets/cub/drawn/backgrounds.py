@@ -32,8 +32,8 @@ def draw_background(place: str, feet: float, rng: Random) -> NDArray[np.int64]:
     options = AIR[place]
     top, bottom = options[int(len(options) * rng.random())]
     rows = np.arange(SIDE)[:, None]
-    sky = (np.array(top) * (SIDE - rows) + np.array(bottom) * rows) // SIDE  # [64, 3]
-    picture = np.broadcast_to(sky[:, None], (SIDE, SIDE, 3)).copy()
+    sky = np.floor_divide(np.array(top) * (SIDE - rows) + np.array(bottom) * rows, SIDE)  # [64, 3]
+    picture: NDArray[np.int64] = np.broadcast_to(sky[:, None], (SIDE, SIDE, 3)).copy()
     picture += _clouds(CLOUDS[place], rng)[..., None]
     if place in ("sand", "shore", "grass"):
         horizon = max(6, int(feet) - 6 - int(10 * rng.random()))
@@ -50,7 +50,8 @@ def draw_background(place: str, feet: float, rng: Random) -> NDArray[np.int64]:
 def _clouds(strength: int, rng: Random) -> NDArray[np.int64]:
     """Soft spots [64, 64] between ± strength."""
     knots = np.array([int((2 * rng.random() - 1) * 256) for _ in range((KNOTS + 1) ** 2)]).reshape(KNOTS + 1, KNOTS + 1)
-    return _BLEND @ knots @ _BLEND.T * strength // (256 * BETWEEN**2)
+    clouds: NDArray[np.int64] = _BLEND @ knots @ _BLEND.T * strength // (256 * BETWEEN**2)
+    return clouds
 
 
 def _blend() -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """A map of a bird's parts, and how it becomes pixels.
 
 The map is drawn at four times the frame's resolution, each part as a number; a number then becomes a colour, 4×4 of
-them a pixel, and the whole is lit from above. All of it is whole numbers and polygons with corners on the grid, so that every
-machine draws the same.
+them a pixel, and the whole is lit from above. All of it is whole numbers and polygons with corners on the grid, so that
+every machine draws the same.
 """
 
 from __future__ import annotations

@@ -126,14 +126,9 @@ def _smooth(*corners: Point) -> list[Point]:
     for i, (u1, v1) in enumerate(corners):
         (u0, v0), (u2, v2), (u3, v3) = corners[i - 1], corners[(i + 1) % len(corners)], corners[(i + 2) % len(corners)]
         for t in (0, 0.25, 0.5, 0.75):
-            weights = (t * (t * (2 - t) - 1) / 2, (t * t * (3 * t - 5) + 2) / 2)
-            weights += (t * (t * (4 - 3 * t) + 1) / 2, t * t * (t - 1) / 2)
-            points.append(
-                (
-                    weights[0] * u0 + weights[1] * u1 + weights[2] * u2 + weights[3] * u3,
-                    weights[0] * v0 + weights[1] * v1 + weights[2] * v2 + weights[3] * v3,
-                )
-            )
+            a, b = t * (t * (2 - t) - 1) / 2, (t * t * (3 * t - 5) + 2) / 2
+            c, d = t * (t * (4 - 3 * t) + 1) / 2, t * t * (t - 1) / 2
+            points.append((a * u0 + b * u1 + c * u2 + d * u3, a * v0 + b * v1 + c * v2 + d * v3))
     return points
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from bench.datasets.cub.attributes import PARTS
+from bench.datasets.cub.captions import TOKENS
 from bench.datasets.cub.drawn.bird import SHAPES, Bird, pick
 
 # What a caption calls a part: singular nouns, and one in the plural.
@@ -28,12 +29,19 @@ DOES = {
 
 def make_caption(bird: Bird, rng: Random) -> tuple[str, frozenset[str]]:
     """A caption, words and marks apart, and which of `PARTS` it tells."""
+    while True:
+        caption, told = _try(bird, rng)
+        if len(caption.split()) < TOKENS:  # what does not fit would be cut, and what is cut is not told
+            return caption, told & frozenset(PARTS)
+
+
+def _try(bird: Bird, rng: Random) -> tuple[str, frozenset[str]]:
     told = [part for part, share in TOLD.items() if rng.random() < share]
     order = sorted(told, key=lambda _: rng.random())
     words = pick(rng, (_one_sentence, _one_sentence, _is_colour, _two_clauses))(bird, order, rng)
     if rng.random() < 0.12:
         words = f"{words} {pick(rng, (',', 'and', ', and'))} {pick(rng, DOES[bird.pose])}"
-    return f"{words} .", frozenset(told) & frozenset(PARTS)
+    return f"{words} .", frozenset(told)
 
 
 def _one_sentence(bird: Bird, parts: list[str], rng: Random) -> str:
@@ -72,7 +80,7 @@ def _is_colour(bird: Bird, parts: list[str], rng: Random) -> str:
 
 def _two_clauses(bird: Bird, parts: list[str], rng: Random) -> str:
     """a red bird , its wings are black and the breast is white"""
-    start = pick(rng, (f"{_a(f'{_size(bird, rng)}{bird.colour} bird')}", f"this bird has {_a(f'{bird.colour} back')}"))
+    start = pick(rng, (f"{_a(f'{_size(bird, rng)}{bird.colour} bird')}", f"this bird has {_a(f'{bird.colour} body')}"))
     if not parts:
         return start
     whose = pick(rng, ("its", "the"))

@@ -53,6 +53,14 @@ def test_it_is_a_dataset(folder):
     assert ARRAYS.fingerprint("folder", folder) == data.fingerprint
 
 
+def test_what_is_not_there_is_said(folder):
+    assert ARRAYS.missing("folder", folder) is None
+    (folder / "test" / "numbers.npy").unlink()
+    assert f"there is no {folder}/test/numbers.npy" in ARRAYS.missing("folder", folder)
+    (folder / "dataset.yaml").unlink()
+    assert f"{folder}/dataset.yaml" in ARRAYS.missing("folder", folder)
+
+
 def test_the_fingerprint_is_of_the_contents(folder, tmp_path):
     first = ARRAYS.fingerprint("auto", folder)
     assert ARRAYS.fingerprint("auto", write_folder(tmp_path / "elsewhere")) == first

@@ -1,0 +1,121 @@
+"""What one setting of a method buys and costs: joint coherence against how real and how diverse the samples are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bench.errors import UsageError
+from bench.reporting.changes import changed_settings
+from bench.reporting.figures.canvas import PAGE, literal, palette, panels, spread
+from bench.reporting.measures import measure
+from bench.runs.reading import is_number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FEWEST = 3  # values of a setting that make a curve
+# Measure, its axis, and whether more of it is better.
+AGAINST = (
+    ("fd_joint", "Fréchet distance of joint samples", False),
+    ("coverage", "coverage of real items", True),
+)
+
+Rows = Sequence[Mapping[Any, Any]]
+
+
+class Point(NamedTuple):
+    """A configuration, by the value of what is set: means over its seeds."""
+
+    value: str
+    x: float
+    joint: float
+
+
+def pareto_figure(runs: Rows, title: str) -> Figure | None:
+    """Joint coherence against Fréchet distance and against coverage: a curve for each method and setting, of at least
+    three values, with all else as in the preset.
+
+    Filled: no other configuration in the panel is as good in both. None where there is no such curve.
+    """
+    shown = [entry for entry in AGAINST if _curves(runs, entry[0])]
+    if not shown:
+        return None
+    figure, grid = panels(1, len(shown), (PAGE * len(shown) / len(AGAINST), 2.6))
+    for axis, (name, title_x, more) in zip(grid.flat, shown, strict=True):
+        curves = _curves(runs, name)
+        everything = [point for points in curves.values() for point in points]
+        for label, colour in palette(list(curves)).items():
+            points = curves[label]
+            axis.plot([p.x for p in points], [p.joint for p in points], color=colour, lw=0.8, alpha=0.6)
+            axis.plot([], [], "o", color=colour, ms=4, label=literal(label))
+            for point in points:
+                best = not any(dominates(other, point, more) for other in everything)
+                axis.plot(point.x, point.joint, "o", color=colour, mfc=colour if best else "white", ms=4)
+                axis.annotate(
+                    point.value,
+                    (point.x, point.joint),
+                    xytext=(3, 3),
+                    textcoords="offset points",
+                    fontsize=5.5,
+                )
+        axis.set(xlabel=f"{title_x} {'→' if more else '←'}", ylabel="joint coherence →")
+        axis.margins(0.18)
+        axis.legend(loc="best")
+    spread(figure, f"What a setting buys: {title}")
+    return figure
+
+
+def dominates(other: Point, point: Point, more: bool) -> bool:
+    """Whether `other` is nowhere worse than `point`, and somewhere better."""
+    gain = other.x - point.x if more else point.x - other.x
+    return min(gain, other.joint - point.joint) >= 0 and max(gain, other.joint - point.joint) > 0
+
+
+def _curves(runs: Rows, name: str) -> dict[str, list[Point]]:
+    """The points of each method that has enough of them in one numeric setting, in the order of its values."""
+    found: dict[tuple[str, str], dict[float, list[tuple[float, float]]]] = {}
+    keys = _swept(runs)
+    for run in runs:
+        x, joint = measure(run, name), measure(run, "joint_coherence")
+        if x is None or joint is None:
+            continue
+        changed = _settings(run)
+        for key in keys.get(run["method"], ()):
+            if set(changed) <= {key} and is_number(value := _value(run["config"], key)):
+                found.setdefault((run["method"], key), {}).setdefault(value, []).append((x.value, joint.value))
+    return {
+        f"{method}, {key}": [
+            Point(f"{value:g}", *map(fmean, zip(*pairs, strict=True))) for value, pairs in sorted(at.items())
+        ]
+        for (method, key), at in found.items()
+        if len(at) >= FEWEST
+    }
+
+
+def _swept(runs: Rows) -> dict[str, list[str]]:
+    """For each method, the settings by which alone one of its runs differs from the preset."""
+    keys: dict[str, list[str]] = {}
+    for run in runs:
+        if len(changed := _settings(run)) == 1 and changed[0] not in keys.setdefault(run["method"], []):
+            keys[run["method"]].append(changed[0])
+    return keys
+
+
+def _settings(run: Mapping[Any, Any]) -> list[str]:
+    """The names of what differs from the preset; of a run whose preset is not known, names that none has."""
+    try:
+        return [word.partition("=")[0] for word in changed_settings(run["config"])]
+    except UsageError:
+        return ["?", "?"]
+
+
+def _value(config: Any, key: str) -> Any:
+    """The setting's value in a run's configuration, where a method's own settings are under `model`."""
+    for found in (config, config.get("model")):
+        for part in key.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None  # noqa: PLW2901 (a walk down the tree)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,56 @@
+"""README's picture and numbers are those of the committed runs."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.docs.blocks import ROOT
+
+README = ROOT / "README.md"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("readme", ROOT / "scripts/readme.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+def cells(lines):
+    """{row and heading: what stands there}."""
+    headings, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    return {f"{row[0]} under {row[1]}, {name}": cell for row in rows for name, cell in zip(headings, row, strict=True)}
+
+
+def test_the_tables_numbers_are_those_of_the_committed_leaderboard(script):
+    written, measured = cells(script.table_in(README.read_text())), cells(script.table())
+    different = [
+        f"{where}: README has {written.get(where, 'no such row')}, leaderboard.csv {measured.get(where, 'no such row')}"
+        for where in written | measured
+        if written.get(where) != measured.get(where)
+    ]
+    assert not different, "\n".join(["python scripts/readme.py writes them:", *different])
+    assert script.table_in(README.read_text()) == script.table()  # also in this order
+
+
+def test_readme_is_short():
+    assert len(README.read_text().splitlines()) <= 120
+
+
+def test_its_samples_and_numbers_are_those_of_the_committed_runs(script):
+    with Image.open(script.PICTURE) as file:
+        picture = file.convert("RGB")
+    made = script.draw()
+    assert picture.size == made.size
+    for row, methods in enumerate(script.ROWS):
+        for column, method in enumerate(methods):
+            left, top = script.place(row, column)
+            box = (left, top, left + script.SHOWN * script.SIDE, top + script.MODALITIES * script.SIDE)
+            ours, theirs = (np.asarray(image, float) for image in (picture.crop(box), script.samples(method)))
+            assert np.abs(ours - theirs).mean() < 4  # of 255: it has fewer colours
+    assert "MMVAE, energy prior: joint coherence 0.89 [0.87, 0.91], 5 seeds" in script.caption(
+        "ebm-base", script.pd.read_csv(script.RESULTS / "leaderboard.csv")
+    )
