@@ -106,17 +106,21 @@ class Real:
     trigram: Trigram
     known: frozenset[Sentence]  # the words of each training sentence
     searched: list[Sentence]  # some of them
+    distance: float  # of held-out sentences to the nearest of those
 
     @classmethod
     def of(cls, context: Context, name: str, modality: TextModality, settings: CaptionsSettings) -> Real:
         training = sentences_of(context.train, name, torch.arange(len(context.train)), context)
+        held_out = sentences_of(context.test, name, context.rows(), context)
         known = list(dict.fromkeys(words(training)))
+        searched = _some(known, settings.training)
         return cls(
             training=training,
-            held_out=sentences_of(context.test, name, context.rows(), context),
+            held_out=held_out,
             trigram=fitted(training, modality),
             known=frozenset(known),
-            searched=_some(known, settings.training),
+            searched=searched,
+            distance=nearest_sentence(_some(words(held_out), settings.generated), searched).mean().item(),
         )
 
 
@@ -186,7 +190,6 @@ def _bits(drawn: Drawn, real: Real) -> Measure | str:
 
 def _distance(drawn: Drawn, real: Real, settings: CaptionsSettings) -> Measure:
     near = nearest_sentence(_some(words(drawn.tokens), settings.generated), real.searched)
-    held_out = nearest_sentence(_some(words(real.held_out), settings.generated), real.searched)
     n, value = min(len(near), drawn.n), near.mean().item()
     error = near.std(correction=0).item() / n**0.5
     return Measure(
@@ -196,7 +199,7 @@ def _distance(drawn: Drawn, real: Real, settings: CaptionsSettings) -> Measure:
         low=max(0.0, value - Z * error),
         high=min(1.0, value + Z * error),
         interval="95 % normal over sentences, one model",
-        ceiling=held_out.mean().item(),
+        ceiling=real.distance,
     )
 
 

@@ -14,6 +14,7 @@ from bench.reporting.page.libraries import embeddable, tables_script
 from bench.reporting.page.pictures import embedded, read_picture, real_items, reduced
 from bench.reporting.rows import read_runs
 from bench.runs.reading import Unreadable
+from methods.drawing import draw_sentences
 from tests.bench.reporting.page.conftest import ATTACK, cross_picture, picture
 from tests.bench.rundirs import write_run
 
@@ -176,3 +177,34 @@ def test_what_is_no_picture_is_unreadable(tmp_path):
 
 def test_large_pictures_are_made_smaller():
     assert embedded(Image.effect_noise((3500, 70), 90).convert("RGB")).width == 3000
+
+
+def with_words():
+    """A sheet of enlarged items with a line of thin letters."""
+    sheet = picture(3, 4)
+    sheet.paste(draw_sentences(["this small red bird"], sheet.width)[0].crop((0, 0, sheet.width, 20)), (0, 0))
+    return sheet
+
+
+def test_words_keep_a_legible_size():
+    found, without = embedded(with_words()), embedded(picture(3, 4))
+    assert (found.words, found.small, found.width) == (True, False, picture(3, 4).width)
+    assert found.least == round(0.8 * found.width)
+    assert (without.words, without.small, without.least) == (False, True, 0)
+
+
+def test_real_items_with_words_are_not_cut_out():
+    assert real_items(with_words(), 1) is None
+
+
+def test_a_figure_with_words_says_how_small_it_may_be(tmp_path):
+    run = write_run(tmp_path, "mmvae", config={"modalities": {"image": {"kind": "image"}}})
+    with_words().save(run / "samples_joint.png")
+    picture(2, 6).save(run / "samples_chains.png")
+    assert make_report(tmp_path) == 0
+    text = (tmp_path / "report.html").read_text()
+    width = with_words().width
+    assert re.findall(r'<figure class="shot([^>]*)>', text) == [
+        f' words" style="--least: {round(0.8 * width)}px; --most: {width}px"',
+        '"',
+    ]
