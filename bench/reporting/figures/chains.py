@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 CURVES = ("joint_coherence", "energy")
 FORM = "well_formed"  # where a modality is text
+LABELS = {
+    "joint_coherence": "joint coherence",
+    FORM: "share of well-formed sentences",
+    "energy": "energy, ± standard deviation",
+}
 
 
 def chain_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | None:
@@ -33,7 +38,7 @@ def chain_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | None
         for label, found in groups.items():
             _draw(axis, name, found, colours[label], label)
         axis.set_xscale("symlog", linthresh=10)
-        axis.set(xlabel="Langevin steps", ylabel=name.replace("_", " "), xlim=(0, None))
+        axis.set(xlabel="Langevin steps", ylabel=LABELS[name], xlim=(0, None))
         for steps in sorted({details["steps_trained"] for found in groups.values() for details in found}):
             axis.axvline(steps, color="grey", lw=1, ls="--")
     for axis in axes[0][:-1]:

@@ -252,7 +252,8 @@ def test_the_figure_of_chains_shows_the_form_of_sentences_and_the_spread_of_ener
         set_of = {"joint_coherence_long": measure(0.4, "p", 10, details=found)}
         write_set(write_run(tmp_path, method), "chains", set_of)
     coherence, form, energy = chain_figure(rows_of(tmp_path), "title").axes
-    assert [axis.get_ylabel() for axis in (coherence, form, energy)] == ["joint coherence", "well formed", "energy"]
+    labels = ["joint coherence", "share of well-formed sentences", "energy, ± standard deviation"]
+    assert [axis.get_ylabel() for axis in (coherence, form, energy)] == labels
     assert [len(axis.lines) for axis in (coherence, form, energy)] == [3, 2, 3]  # one of them ends the trained steps
     assert form.lines[0].get_ydata().tolist() == [0.2, 0.8, 0.9]
     (band,) = energy.collections
