@@ -37,7 +37,8 @@ def draw_vectors(vectors: Tensor, scale: int) -> list[Image.Image]:
 def draw_sentences(sentences: Sequence[str], width: int) -> list[Image.Image]:
     """Of sentences, black on white, broken into lines of so many pixels; all as high as the one of most lines."""
     font = ImageFont.load_default(LETTERS)
-    broken = [_lines(sentence, width - 2 * MARGIN, font) for sentence in sentences]
+    room = width - 2 * MARGIN
+    broken = [[line for part in text.split("\n") for line in _lines(part, room, font)] for text in sentences]
     height = LINE * max([2, *map(len, broken)]) + MARGIN
     pictures = []
     for lines in broken:

@@ -138,7 +138,7 @@ def chains(method: Method, streams: Streams) -> Image.Image:
 def _labels(steps: Sequence[int], width: int) -> Row:
     """What stands above the columns of chains."""
     first, *between, last = [f"{n} steps" for n in steps]
-    return draw_sentences([f"z ~ p0, {first}", *between, f"z ~ prior, {last}"], width)
+    return draw_sentences([f"z ~ p0\n{first}", *between, f"z ~ prior\n{last}"], width)
 
 
 def cross(method: Method, data: Dataset, streams: Streams) -> Image.Image:

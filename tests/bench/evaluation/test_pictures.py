@@ -97,8 +97,8 @@ def image_samples(method, data, seed):
         images = torch.stack([torch.stack([frame[name] for frame in frames], 1) for name in names], 1)
         width = 28 * 2 * len(steps)
         labels = Image.new("RGB", (width, LABELS), "white")
-        for k, text in enumerate(["z ~ p0, 0 steps", "1 steps", "2 steps", "z ~ prior, 3 steps"]):
-            labels.paste(draw_sentences([text, "z ~ p0, 0 steps"], 28 * 2)[0], (28 * 2 * k, 0))
+        for k, text in enumerate(["z ~ p0\n0 steps", "1 steps", "2 steps", "z ~ prior\n3 steps"]):
+            labels.paste(draw_sentences([text, "z ~ p0\n0 steps"], 28 * 2)[0], (28 * 2 * k, 0))
         blocks = [image_grid(block, 2) for block in images]
         pictures["samples_chains.png"] = image_blocks([above(labels, block) for block in blocks])
     labels = data.test.labels["digit"]
