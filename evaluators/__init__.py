@@ -26,6 +26,9 @@ EVALUATORS: Registry[type[Evaluator]] = Registry(
         "probes": "evaluators.probes:LatentProbes",
         "likelihood": "evaluators.likelihood:LogLikelihood",
         "chains": "evaluators.chains:ChainCoherence",
+        "captions": "evaluators.captions:Captions",
+        "caption-bits": "evaluators.caption_bits:CaptionBits",
+        "correlation": "evaluators.correlation:Correlation",
         "fid": "evaluators.fid:InceptionDistance",
     },
 )

@@ -137,34 +137,49 @@ class Context:
     @torch.no_grad()
     def items(self, sources: Sequence[Source]) -> Iterator[tuple[Source, Batch]]:
         """Batches of the items that `predictions` are of: the same ones each time, those of a source in order."""
-        method, names = self.method, self.modalities
+        names = self.modalities
+        for source, batch, latents in self.latents(sources):
+            several = isinstance(source, tuple) and len(source) > 1
+            targets = [name for name in names if name not in source] if several else names
+            yield source, batch if latents is None else self.generate(latents, targets)
+
+    @torch.no_grad()
+    def latents(self, sources: Sequence[Source]) -> Iterator[tuple[Source, Batch, Latents | None]]:
+        """What `items` are decoded from, with the held-out batch that it is encoded from: empty for samples of a prior.
+        Real tuples have no latents."""
         for sampled in [name for name in SAMPLED if name in sources]:
-            sample = method.sample_prior if sampled == "prior" else method.sample_base
+            sample = self.method.sample_prior if sampled == "prior" else self.method.sample_base
             streams = self.streams(sampled)
             for start in range(0, self.samples, self.batch_size):
-                yield sampled, self.generate(sample(min(self.batch_size, self.samples - start), streams), names)
+                yield sampled, {}, sample(min(self.batch_size, self.samples - start), streams)
         from_tuples = {s: self.streams("+".join(s) if isinstance(s, tuple) else s) for s in sources if s not in SAMPLED}
-        with method.encoding_once():
+        with self.method.encoding_once():
             for batch in self.batches() if from_tuples else ():
                 for source, streams in from_tuples.items():
-                    yield source, batch if source == "real" else self._reconstruct(batch, source, streams)
+                    yield source, batch, None if source == "real" else self._infer(batch, source, streams)
 
-    def generate(self, latents: Latents, names: Sequence[str]) -> dict[str, Tensor]:
-        """The items that the named modalities' decoders give: {modality: [N, *]}.
+    def decode(self, latents: Latents, names: Sequence[str]) -> dict[str, Tensor]:
+        """What the named modalities' decoders give, the parameters of their likelihoods: {modality: [N, *]}.
 
         Raises FloatingPointError where they are not finite.
         """
         parameters = self.method.decode(latents, names)
         check_finite(parameters)
+        return parameters
+
+    def read(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The items that those parameters stand for: {modality: [N, *]}."""
         return {name: self.method.modalities[name].to_item(x) for name, x in parameters.items()}
 
-    def _reconstruct(self, batch: Batch, source: Source, streams: Streams) -> dict[str, Tensor]:
-        """Items decoded from z ~ q(z | x_S) of a batch; S is everything for the aggregate posterior."""
-        method, names = self.method, self.modalities
-        if not isinstance(source, tuple):
-            return self.generate(method.with_private(method.infer(batch, names, streams).z, streams), names)
-        targets = names if len(source) == 1 else [name for name in names if name not in source]
-        return self.generate(method.infer(batch, source, streams), targets)
+    def generate(self, latents: Latents, names: Sequence[str]) -> dict[str, Tensor]:
+        """The items of the named modalities that are decoded: `read` of `decode`."""
+        return self.read(self.decode(latents, names))
+
+    def _infer(self, batch: Batch, source: Source, streams: Streams) -> Latents:
+        """z ~ q(z | x_S) of a batch; S is everything for the aggregate posterior, whose private latents are p(w)'s."""
+        if isinstance(source, tuple):
+            return self.method.infer(batch, source, streams)
+        return self.method.with_private(self.method.infer(batch, self.modalities, streams).z, streams)
 
 
 def _joined(pieces: Sequence[Predictions]) -> Predictions:

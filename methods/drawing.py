@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-LETTER, LINE = 6, 12  # width of a letter and height of a line of the built-in font, in pixels
+LETTERS, LINE, SPACING, MARGIN = 12, 14, 2, 3  # size of letters, height of a line, room between lines and beside them
 LIMIT = 3.0  # of the numbers of vectors: more standard deviations are drawn as so many
 
 
@@ -34,16 +34,32 @@ def draw_vectors(vectors: Tensor, scale: int) -> list[Image.Image]:
     return [Image.fromarray(x.numpy()).convert("RGB").resize(size, Image.Resampling.NEAREST) for x in pixels]
 
 
-def draw_sentences(sentences: Sequence[str], tokens: int, scale: int) -> list[Image.Image]:
-    """Of sentences of up to `tokens` words, as wide as an image of 28 pixels at that scale, and all of one height."""
-    width = 28 * scale
-    columns = max(1, width // LETTER)
-    # The longest sentence that a decoder can give, at six letters and a space a word.
-    height = LINE * max(2, -(-7 * tokens // columns))
+def draw_sentences(sentences: Sequence[str], width: int) -> list[Image.Image]:
+    """Of sentences, black on white, broken into lines of so many pixels; all as high as the one of most lines."""
+    font = ImageFont.load_default(LETTERS)
+    room = width - 2 * MARGIN
+    broken = [[line for part in text.split("\n") for line in _lines(part, room, font)] for text in sentences]
+    height = LINE * max([2, *map(len, broken)]) + MARGIN
     pictures = []
-    for sentence in sentences:
+    for lines in broken:
         picture = Image.new("RGB", (width, height), "white")
-        for row, line in enumerate(textwrap.wrap(sentence, columns)):
-            ImageDraw.Draw(picture).text((1, LINE * row), line, fill="black")
+        ImageDraw.Draw(picture).multiline_text((MARGIN, 0), "\n".join(lines), fill="black", font=font, spacing=SPACING)
         pictures.append(picture)
     return pictures
+
+
+def _lines(sentence: str, width: int, font: Any) -> list[str]:
+    """Its words in lines of at most so many pixels; a word that is longer is cut."""
+    lines = [""]
+    for word in sentence.split():
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word:
+            if lines[-1] and font.getlength(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines

@@ -109,8 +109,12 @@ class Modality(ABC):
         """The item that a decoder's output stands for, in the form of `to_input`: [N, *parameter_shape] -> [N, *]."""
 
     @abstractmethod
-    def draw(self, items: Tensor, scale: int = 3) -> list[Image.Image]:
-        """One picture for each of the items [N, *] (as `to_item` gives them), all of one size."""
+    def draw(self, items: Tensor, scale: int = 3, width: int | None = None) -> list[Image.Image]:
+        """One picture for each of the items [N, *] (as `to_item` gives them), all of one size.
+
+        Args:
+            width: pixels that there are, for what has no width of its own, as a sentence.
+        """
 
     @abstractmethod
     def random_items(self, n: int, generator: torch.Generator) -> Tensor:
@@ -160,7 +164,7 @@ class ImageModality(Modality):
         """The mean of the likelihood, not clamped to [0, 1]."""
         return parameters.sigmoid() if self.likelihood == "bernoulli" else parameters
 
-    def draw(self, items: Tensor, scale: int = 3) -> list[Image.Image]:
+    def draw(self, items: Tensor, scale: int = 3, width: int | None = None) -> list[Image.Image]:
         from methods.drawing import draw_images  # noqa: PLC0415 (methods are trained without Pillow)
 
         return draw_images(items, scale)
@@ -209,9 +213,13 @@ class TextModality(Modality):
         ignored = UNKNOWN if self.likelihood == "categorical-padded" else PAD
         return self.weight * chosen.masked_fill(x == ignored, 0).sum(-1)
 
+    def tokens(self, parameters: Tensor) -> Tensor:
+        """The most likely token at each place, also after an <eos>: [N, T]."""
+        return parameters.argmax(-1)
+
     def to_item(self, parameters: Tensor) -> Tensor:
         """The most likely token at each place, and <pad> after the first <eos>."""
-        ids = parameters.argmax(-1)
+        ids = self.tokens(parameters)
         ended = (ids == END).long().cumsum(-1) - (ids == END).long() > 0
         return ids.masked_fill(ended, PAD)
 
@@ -223,10 +231,10 @@ class TextModality(Modality):
             rows.append(" ".join(self.vocabulary[i] for i in words if i != PAD))
         return rows
 
-    def draw(self, items: Tensor, scale: int = 3) -> list[Image.Image]:
+    def draw(self, items: Tensor, scale: int = 3, width: int | None = None) -> list[Image.Image]:
         from methods.drawing import draw_sentences  # noqa: PLC0415 (methods are trained without Pillow)
 
-        return draw_sentences(self.sentences(items), self.shape[0], scale)
+        return draw_sentences(self.sentences(items), width or 28 * scale)
 
     def random_items(self, n: int, generator: torch.Generator) -> Tensor:
         words = max(len(self.vocabulary), len(SPECIAL) + 1)

@@ -47,7 +47,7 @@ class VectorModality(Modality):
         """The mean of the likelihood."""
         return parameters.sigmoid() if self.likelihood == "bernoulli" else parameters
 
-    def draw(self, items: Tensor, scale: int = 3) -> list[Image.Image]:
+    def draw(self, items: Tensor, scale: int = 3, width: int | None = None) -> list[Image.Image]:
         from methods.drawing import draw_vectors  # noqa: PLC0415 (methods are trained without Pillow)
 
         return draw_vectors(items, scale)

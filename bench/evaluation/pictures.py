@@ -13,11 +13,13 @@ from bench.datasets.base import Dataset
 from bench.runs.store import write_atomic
 from evaluators.chains import snapshots
 from methods.base import Latents, Method, Streams
+from methods.drawing import draw_sentences
 from methods.modality import Modality
 
 CHAINS = 4  # shown in samples_chains.png
 COLUMNS = 10  # held-out tuples that are shown, where there are as many
 GAP = 4  # white pixels between the blocks of a grid
+COLUMN, SHEET = 100, 1700  # pixels: widest column of enlarged joint samples, and widest sheet of them
 
 Row = list[Image.Image]
 
@@ -44,16 +46,38 @@ def beside(pictures: Sequence[Image.Image]) -> Image.Image:
     return sheet
 
 
+def below(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures in a column, with a gap between."""
+    height = sum(picture.height + GAP for picture in pictures) - GAP
+    sheet, top = Image.new("RGB", (max(picture.width for picture in pictures), height), "white"), 0
+    for picture in pictures:
+        sheet.paste(picture, (0, top))
+        top += picture.height + GAP
+    return sheet
+
+
+def arranged(blocks: Sequence[Image.Image], header: Image.Image | None = None) -> Image.Image:
+    """Blocks of one width beside each other, or below each other where they are wide; a header above the columns."""
+    if blocks[0].width > SHEET // 2:
+        return below([*([header] if header else []), *blocks])
+    return beside([grid([[header], [block]]) if header else block for block in blocks])
+
+
 def draw(modalities: Mapping[str, Modality], items: Mapping[str, Tensor], scale: int) -> list[Row]:
-    """A row for each of the modalities' items [N, *]."""
-    return [modality.draw(items[name], scale) for name, modality in modalities.items()]
+    """A row for each of the modalities' items [N, *]; sentences are as wide as what stands above or below them."""
+    width = column_width(modalities, items, scale)
+    return [modality.draw(items[name], scale, width) for name, modality in modalities.items()]
 
 
-def draw_decoded(method: Method, latents: Latents, scale: int) -> list[Row]:
-    """A row for each modality: the items that are decoded from N latents."""
-    modalities = method.modalities
-    parameters = method.decode(latents, list(modalities))
-    return draw(modalities, {name: m.to_item(parameters[name]) for name, m in modalities.items()}, scale)
+def column_width(modalities: Mapping[str, Modality], items: Mapping[str, Tensor], scale: int) -> int:
+    """Of the widest of the modalities, in pixels."""
+    return max(modality.draw(items[name][:1], scale)[0].width for name, modality in modalities.items())
+
+
+def decode(method: Method, latents: Latents) -> dict[str, Tensor]:
+    """The items that N latents stand for."""
+    parameters = method.decode(latents, list(method.modalities))
+    return {name: m.to_item(parameters[name]) for name, m in method.modalities.items()}
 
 
 def contact_sheet(data: Dataset, columns: int = COLUMNS) -> Image.Image:
@@ -76,40 +100,55 @@ def shown_rows(data: Dataset, columns: int = COLUMNS, rounds: int | None = None)
 
 @torch.no_grad()
 def save_samples(folder: Path, method: Method, data: Dataset, seed: int, columns: int = 20) -> None:
-    """samples_joint.png: one prior sample a column, one modality a row.
+    """samples_joint.png: one prior sample a column, one modality a row; in several such bands where they are wide.
 
     samples_chains.png, where the prior has Langevin chains: a block per chain, one modality a row, from p0 (left) to
-    the prior (right), the private latents held fixed (the poster's "Markov transition").
+    the prior (right) with the number of steps above, the private latents held fixed (the poster's "Markov transition").
 
     samples_cross.png: a block per source modality; its top row shows one held-out item of each class (the first ones,
     where there are no labels), and each row below one target modality generated from it.
     """
     streams = Streams(2_000_000 + seed, data.test.device)
-    joint = draw_decoded(method, method.sample_prior(columns, streams), scale=3)
-    save_picture(folder / "samples_joint.png", grid(joint))
+    save_picture(folder / "samples_joint.png", joint(method, columns, streams))
     if method.prior.chain_steps:
         save_picture(folder / "samples_chains.png", chains(method, streams))
     save_picture(folder / "samples_cross.png", cross(method, data, streams))
+
+
+def joint(method: Method, columns: int, streams: Streams) -> Image.Image:
+    items = decode(method, method.sample_prior(columns, streams))
+    scale = 3 if column_width(method.modalities, items, 3) <= COLUMN else 2
+    bands = -(-columns * column_width(method.modalities, items, scale) // SHEET)
+    rows, size = draw(method.modalities, items, scale), -(-columns // bands)
+    return below([grid([row[start : start + size] for row in rows]) for start in range(0, columns, size)])
 
 
 def chains(method: Method, streams: Streams) -> Image.Image:
     steps = snapshots(method.prior.chain_steps)
     states = list(method.prior.chains(CHAINS, steps, streams))
     private = method.with_private(states[0], streams).w
-    frames = [draw_decoded(method, Latents(z, private), scale=2) for z in states]
-    blocks = []
-    for chain in range(CHAINS):
-        blocks.append(grid([[frame[m][chain] for frame in frames] for m in range(len(method.modalities))]))
-    return beside(blocks)
+    frames = [decode(method, Latents(z, private)) for z in states]
+    items = {name: torch.stack([frame[name] for frame in frames], 1).flatten(0, 1) for name in method.modalities}
+    rows = draw(method.modalities, items, scale=2)
+    starts = range(0, CHAINS * len(steps), len(steps))
+    blocks = [grid([row[start : start + len(steps)] for row in rows]) for start in starts]
+    return arranged(blocks, grid([_labels(steps, blocks[0].width // len(steps))]))
+
+
+def _labels(steps: Sequence[int], width: int) -> Row:
+    """What stands above the columns of chains."""
+    first, *between, last = [f"{n} steps" for n in steps]
+    return draw_sentences([f"z ~ p0\n{first}", *between, f"z ~ prior\n{last}"], width)
 
 
 def cross(method: Method, data: Dataset, streams: Streams) -> Image.Image:
     batch = data.test.batch(shown_rows(data, rounds=1).to(data.test.device))
+    width = column_width(method.modalities, batch, 2)
     blocks = []
     for name, source in method.modalities.items():
-        generated = draw_decoded(method, method.infer(batch, [name], streams), scale=2)
-        blocks.append(grid([source.draw(batch[name], 2), *generated]))
-    return beside(blocks)
+        generated = draw(method.modalities, decode(method, method.infer(batch, [name], streams)), scale=2)
+        blocks.append(grid([source.draw(batch[name], 2, width), *generated]))
+    return arranged(blocks)
 
 
 def save_picture(path: Path, picture: Image.Image) -> None:

@@ -25,7 +25,7 @@ PUBLISHED = {name: f"{metric}_published" for name, metric in METRICS.items()}
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 # What tables and figures show of a measure's details: the rest, of thousands of runs, would fill the memory.
 DETAILS = ("entropy", "entropy_uniform", "matrix", "modalities")
-CHAIN_DETAILS = ("steps", "steps_trained", "joint_coherence", "energy")
+CHAIN_DETAILS = ("steps", "steps_trained", "joint_coherence", "energy", "energy_std", "well_formed")
 COLLAPSED = 0.5  # share of the entropy of even labels below which a model draws few of the classes
 
 

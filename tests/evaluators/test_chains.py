@@ -2,15 +2,17 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from evaluators.chains import ChainCoherence, snapshots
 from methods.base import Streams
+from methods.modality import END
 from methods.priors.energy import EnergyFitConfig
 from methods.priors.fitting import fit_prior
 from tests.conftest import make_method
 from tests.evaluators.oracle import ToyClassifiers, context, evaluate
-from tests.toy import HETERO_MODALITIES, hetero_data, image_data
+from tests.toy import HETERO_MODALITIES, VOCABULARY, hetero_data, image_data
 
 
 def linear(method):
@@ -88,3 +90,30 @@ def test_chains_of_several_attributes():
     (measure,) = evaluate("chains", context(method, hetero_data(), classifiers=ToyClassifiers())).values()
     assert measure.chance == pytest.approx((4**-2 + 3**-2) / 2)
     assert len(measure.details["joint_coherence"]) == len(measure.details["steps"])
+
+
+class Speaking(nn.Module):
+    """Logits of "a <eos>" where z_0 > 0, and of "a a <eos>" elsewhere."""
+
+    def forward(self, u):
+        ids = torch.tensor([[3, END, 0, 0, 0, 0], [3, 3, END, 0, 0, 0]])[(u[:, 0] <= 0).long()]
+        return F.one_hot(ids, len(VOCABULARY)).float()
+
+
+def test_well_formed_sentences_along_the_chains():
+    """f(z) = −3 z_0: chains drift to z_0 > 0, where the sentences are good."""
+    method = make_method("ebm-base", modalities=HETERO_MODALITIES, prior={"steps": 40}).eval()
+    linear(method)
+    with torch.no_grad():
+        method.prior.network.weight.copy_(torch.tensor([[-3.0, 0, 0, 0]]))
+    method.decoders["caption"] = Speaking()
+    (measure,) = evaluate("chains", context(method, hetero_data(), samples=200, classifiers=ToyClassifiers())).values()
+    shares = measure.details["well_formed"]
+    assert len(shares) == len(measure.details["steps"])
+    assert shares[0] == pytest.approx(0.5, abs=0.15)
+    assert shares[-1] > 0.95
+
+
+def test_images_have_no_share_of_well_formed_sentences():
+    (measure,) = evaluate("chains", context(make_method("ebm-base").eval(), image_data())).values()
+    assert set(measure.details) == {"steps", "steps_trained", "joint_coherence", "energy", "energy_std"}

@@ -18,8 +18,17 @@ ONE = "the data have one modality"
 # Of images and sentences of a method whose prior has chains.
 ON_HETERO = {"fid": "FID is defined for RGB images, which sketch, caption are not"}
 PUBLISHED = dict.fromkeys(["published-joint", "published-cross"], "the data have no published protocol")
-WITHOUT_LABELS = dict.fromkeys(EVALUATORS, LABELS) | {"likelihood": None, "copies": None} | PUBLISHED | ON_HETERO
-OF_ONE = PUBLISHED | {"joint": ONE, "cross": ONE, "subsets": ONE, "frechet-cross": ONE, "chains": ONE}
+WITHOUT_LABELS = (
+    dict.fromkeys(EVALUATORS, LABELS)
+    | dict.fromkeys(["likelihood", "copies", "captions", "caption-bits"])
+    | PUBLISHED
+    | ON_HETERO
+)
+OF_ONE = (
+    dict.fromkeys(["joint", "cross", "subsets", "frechet-cross", "chains", "correlation"], ONE)
+    | dict.fromkeys(["captions", "caption-bits"], "no modality of the data is text")
+    | PUBLISHED
+)
 
 
 def method_for(modalities, name="ebm-generalized"):

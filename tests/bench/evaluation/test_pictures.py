@@ -9,6 +9,7 @@ from bench.evaluation.pictures import (
     CHAINS,
     COLUMNS,
     GAP,
+    arranged,
     beside,
     contact_sheet,
     grid,
@@ -19,10 +20,13 @@ from bench.evaluation.pictures import (
 from evaluators.chains import snapshots
 from methods import method_class
 from methods.base import Latents, Streams
+from methods.drawing import draw_sentences
+from methods.modality import ImageModality
 from methods.networks import NetworkChoice
 from methods.priors.energy import EnergyPriorConfig
 from tests.toy import HETERO_MODALITIES, hetero_data, image_data
 
+LABELS = 31  # pixels of two lines above the columns of chains
 FILES = ("samples_joint.png", "samples_cross.png", "samples_chains.png")
 
 
@@ -63,6 +67,13 @@ def image_grid(images, scale):
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
+def above(labels, block):
+    sheet = Image.new("RGB", (block.width, labels.height + block.height))
+    sheet.paste(labels, (0, 0))
+    sheet.paste(block, (0, labels.height))
+    return sheet
+
+
 def image_blocks(pictures):
     width = sum(picture.width + GAP for picture in pictures) - GAP
     sheet, left = Image.new("RGB", (width, pictures[0].height), "white"), 0
@@ -84,7 +95,12 @@ def image_samples(method, data, seed):
         private = method.with_private(chains[0], streams).w
         frames = [method.decode(Latents(z, private), names) for z in chains]
         images = torch.stack([torch.stack([frame[name] for frame in frames], 1) for name in names], 1)
-        pictures["samples_chains.png"] = image_blocks([image_grid(block, 2) for block in images])
+        width = 28 * 2 * len(steps)
+        labels = Image.new("RGB", (width, LABELS), "white")
+        for k, text in enumerate(["z ~ p0\n0 steps", "1 steps", "2 steps", "z ~ prior\n3 steps"]):
+            labels.paste(draw_sentences([text, "z ~ p0\n0 steps"], 28 * 2)[0], (28 * 2 * k, 0))
+        blocks = [image_grid(block, 2) for block in images]
+        pictures["samples_chains.png"] = image_blocks([above(labels, block) for block in blocks])
     labels = data.test.labels["digit"]
     batch = data.test.batch(torch.stack([(labels == label).nonzero()[0, 0] for label in labels.unique()]))
     blocks = []
@@ -131,20 +147,57 @@ def test_each_block_starts_with_the_held_out_images_of_its_source(method, tmp_pa
 def test_modalities_of_several_kinds_stand_in_one_picture(name, labels, tmp_path):
     method = make_method(name, HETERO_MODALITIES)
     save_samples(tmp_path, method, hetero_data(labels), seed=0, columns=5)
-    caption = HETERO_MODALITIES[2]
-    heights = {scale: caption.draw(torch.zeros(1, 6, dtype=torch.int64), scale)[0].height for scale in (2, 3)}
     joint = read_picture(tmp_path / "samples_joint.png")
-    assert joint.shape == (3 * (28 + 32) + heights[3], 5 * 32 * 3, 3)
+    assert joint.shape[1] == 5 * 32 * 3
+    assert joint.shape[0] > 3 * (28 + 32) + 24, "a row of sentences"
     assert (joint[: 28 * 3, :6] == 255).all(), "the smaller image is centred on white"
     columns = 4 if labels else COLUMNS
     cross = read_picture(tmp_path / "samples_cross.png")
-    assert cross.shape == (2 * (32 + 28 + 32) + heights[2], 3 * columns * 32 * 2 + 2 * GAP, 3)
+    assert cross.shape[1] == 3 * columns * 32 * 2 + 2 * GAP
+    assert cross.shape[0] > 2 * (32 + 28 + 32) + 24
     chains = tmp_path / "samples_chains.png"
     assert chains.exists() == bool(method.prior.chain_steps)
     if chains.exists():
         frames = len(snapshots(method.prior.chain_steps))
-        width = CHAINS * frames * 32 * 2 + (CHAINS - 1) * GAP
-        assert read_picture(chains).shape == (2 * (28 + 32) + heights[2], width, 3)
+        picture = read_picture(chains)
+        assert picture.shape[1] == CHAINS * frames * 32 * 2 + (CHAINS - 1) * GAP
+        assert picture.shape[0] > LABELS + 2 * (28 + 32) + 24
+
+
+def test_wide_pictures_have_a_chain_a_row_and_several_bands(tmp_path):
+    """As birds of 64×64 pixels and their captions: nothing is wider than a page."""
+    modalities = (ImageModality("image", (3, 64, 64)), HETERO_MODALITIES[2])
+    data = hetero_data()
+    splits = {}
+    for which, split in (("train", data.train), ("test", data.test)):
+        images = split.items["sketch"].repeat(1, 3, 2, 2)
+        splits[which] = dataclasses.replace(
+            split, items={"image": images, "caption": split.items["caption"]}, modalities=modalities
+        )
+    data = dataclasses.replace(data, modalities=modalities, **splits)
+    cls = method_class("ebm-base")
+    config = cls.Config(network=NetworkChoice(), latent_dim=4, prior=EnergyPriorConfig("energy", width=8, steps=60))
+    method = cls(config, modalities).eval()
+    save_samples(tmp_path, method, data, seed=0)
+    joint, chains, cross = (read_picture(tmp_path / file) for file in (FILES[0], FILES[2], FILES[1]))
+    assert joint.shape[1] == 10 * 128
+    assert joint.shape[0] > 2 * (128 + 28)
+    assert chains.shape[1] == 7 * 128
+    assert chains.shape[0] > LABELS + CHAINS * (128 + 28)
+    assert (chains[:LABELS, :128] < 128).any(), "labels"
+    assert cross.shape[1] == 4 * 128 * 2 + GAP
+
+
+def test_wide_blocks_stand_below_each_other_under_one_header():
+    wide = [Image.new("RGB", (900, 3), colour) for colour in ("red", "blue")]
+    header = Image.new("RGB", (900, 2), "lime")
+    column = np.asarray(arranged(wide, header))[:, 0].tolist()
+    lime, red, blue, white = [0, 255, 0], [255, 0, 0], [0, 0, 255], [255, 255, 255]
+    assert column == [lime] * 2 + [white] * GAP + [red] * 3 + [white] * GAP + [blue] * 3
+    narrow = [picture.resize((10, 3)) for picture in wide]
+    row = np.asarray(arranged(narrow, header.resize((10, 2))))
+    assert row.shape == (5, 20 + GAP, 3)
+    assert row[0, 0].tolist() == row[0, -1].tolist() == lime
 
 
 def test_logits_are_drawn_as_the_items_that_they_stand_for(tmp_path):
