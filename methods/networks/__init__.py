@@ -27,7 +27,14 @@ from methods.networks.image import (
     PatchEncoder,
 )
 from methods.networks.residual import ResNetDecoder, ResNetEncoder
-from methods.networks.text import ConvTextDecoder, ConvTextEncoder, PatchTextDecoder, PatchTextEncoder
+from methods.networks.text import (
+    ConvTextDecoder,
+    ConvTextEncoder,
+    PatchCaptionDecoder,
+    PatchCaptionEncoder,
+    PatchTextDecoder,
+    PatchTextEncoder,
+)
 from methods.networks.vector import VectorDecoder, VectorEncoder, WideVectorDecoder, WideVectorEncoder
 
 NetworkName = Literal["patch", "conv", "resnet"]
@@ -63,6 +70,7 @@ NETWORKS: dict[str, dict[str, Networks]] = {
 OF_SHAPE: dict[tuple[str, str, tuple[int, ...]], Networks] = {
     ("image", "patch", (64, 64)): Networks(Patch64Encoder, Patch64Decoder),
     ("image", "conv", (64, 64)): Networks(Conv64Encoder, Conv64Decoder),
+    ("text", "patch", (32,)): Networks(PatchCaptionEncoder, PatchCaptionDecoder),
     ("text", "conv", (32,)): Networks(CaptionEncoder, CaptionDecoder, tie),
     ("text", "resnet", (32,)): Networks(SplitCaptionEncoder, SplitCaptionDecoder),
 }

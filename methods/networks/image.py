@@ -92,13 +92,13 @@ class PatchDecoder(nn.Module):
 class Patch64Encoder(PatchEncoder):
     """The same for 64×64 images: a quarter of the patches that 4×4 would give, and more hidden units."""
 
-    PATCH, WIDTH, HIDDEN = 8, 32, 128
+    PATCH, WIDTH, HIDDEN = 8, 32, 256
 
 
 class Patch64Decoder(PatchDecoder):
     """Mirror of `Patch64Encoder`."""
 
-    PATCH, WIDTH, HIDDEN = 8, 32, 128
+    PATCH, WIDTH, HIDDEN = 8, 32, 256
 
 
 class ConvEncoder(nn.Module):

@@ -7,6 +7,7 @@ from methods.base import Streams
 from methods.modality import PAD, SPECIAL, ImageModality, TextModality
 from methods.networks import NETWORKS, OF_SHAPE, NetworkChoice
 from methods.networks.birds import CaptionEncoder, Conv64Decoder, tie
+from methods.networks.text import PatchCaptionEncoder
 from tests.conftest import make_method
 
 IMAGE = ImageModality("image", (3, 64, 64))
@@ -47,6 +48,17 @@ def test_shapes(name, modality, w, z, rows):
     assert loc.shape == raw.shape == (rows, 8)
     decoder = networks(name, modality).decoder(modality, w, z).eval()
     assert decoder(torch.randn(rows, 8)).shape == (rows, *modality.parameter_shape)
+
+
+def test_a_phrase_is_read_at_any_place():
+    """The strongest answer to three words in a row is the same wherever they stand."""
+    encoder = PatchCaptionEncoder(CAPTION, 0, 4).eval()
+    here, there = torch.zeros(2, 1, 32, dtype=torch.int64)
+    here[0, 4:7], there[0, 20:23] = torch.tensor([6, 4, 5]), torch.tensor([6, 4, 5])
+    with torch.no_grad():
+        encoder.hidden.weight[:, : 32 * encoder.WIDTH] = 0
+    torch.testing.assert_close(encoder(here)[0], encoder(there)[0])
+    assert not torch.equal(encoder(here)[0], encoder(here.flip(1))[0])
 
 
 def test_other_shapes_have_the_networks_that_they_had():
