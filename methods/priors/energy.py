@@ -20,6 +20,7 @@ from methods.priors.langevin import PersistentChains, langevin
 
 CHUNK = 2**15  # samples of p0 whose energies are computed at once, of the many that log Z takes
 MOMENTS = 0.01  # weight of the newest batch in the running moments of the posterior
+WAIT = 5.0  # energy gap beyond which an energy waits for its persistent chains
 AVERAGE = 0.005  # weight of the newest parameters in their average, of an energy that learns alone
 
 
@@ -152,6 +153,9 @@ class EnergyPrior(FactorisedPrior):
             negative = langevin(self.score, start, c.steps, c.step_size, streams.langevin)
         f_pos, f_neg = self.network(positive).squeeze(-1), self.network(negative).squeeze(-1)
         loss = f_pos.mean() - f_neg.mean()
+        if self.persistent is not None:
+            # Far ahead of its chains an energy makes them diverge, and nothing opposes it any more: it waits for them.
+            loss = loss.clamp_min(-WAIT)
         if c.penalty:
             loss = loss + c.penalty * (f_pos.square().mean() + f_neg.square().mean())
         terms = {

@@ -94,7 +94,7 @@ def embedded(picture: Image.Image) -> Picture:
     written = picture is whole
     if picture.width > WIDEST:
         picture = picture.resize((WIDEST, max(1, picture.height * WIDEST // picture.width)))
-    kind, content = "jpeg", _written(picture, "jpeg", quality=90, subsampling=0, optimize=True)
+    kind, content = "jpeg", _written(picture, "jpeg", quality=90, subsampling=0)
     # Noise does not pack, which a quick attempt tells: thorough packing would take most of a report's time.
     if len(_written(picture, "png", compress_level=1)) < 2 * len(content):
         packed = _written(picture, "png")

@@ -3,6 +3,7 @@
 import html
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -205,3 +206,10 @@ def test_a_method_that_nobody_published_says_so(tmp_path):
 
 def test_large_pictures_are_made_smaller():
     assert embedded(Image.effect_noise((3500, 70), 90).convert("RGB")).width == 3000
+
+
+def test_noise_is_embedded():
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)
+    found = embedded(Image.fromarray(pixels))
+    assert (found.width, found.height) == (600, 600)
+    assert found.src.startswith("data:image/jpeg;base64,")
