@@ -69,7 +69,7 @@ def _hetero_split(n: int, generator: torch.Generator, labels: bool) -> Split:
 
 
 def bird_data(train: int = 24, test: int = 16, seed: int = 0) -> Dataset:
-    """Items of CUB's shapes: an image of one of three colours and a caption that says it; of every fourth no label."""
+    """Items of CUB's shapes: an image of one colour and a caption that names it; every fourth wing is not known."""
     generator = torch.Generator().manual_seed(seed)
     modalities = (ImageModality("image", (3, 64, 64)), TextModality("caption", (32,), vocabulary=VOCABULARY))
 
