@@ -13,7 +13,7 @@ from typing import Any
 
 SECTIONS = ("model", "trainer", "modalities")
 NONE_HELD_OUT = {"validation": 0.0, "validate_every": 1}  # of the trainer, where a run is older than held-out tuples
-LATER = {"max_subsets": 32}  # settings of models, with the value that runs from before them have
+LATER = {"max_subsets": 32}  # settings of models and evaluators, with the value that runs from before them have
 WORD = re.compile(r"[A-Za-z][\w.+-]*", re.ASCII)
 
 
@@ -38,9 +38,9 @@ def named(config: Mapping[str, Any], sections: Sequence[str] = SECTIONS) -> dict
     return settings
 
 
-def without_later(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's settings but for those of `LATER` that have the value there."""
-    return {key: value for key, value in model.items() if key not in LATER or value != LATER[key]}
+def without_later(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's or an evaluator's settings but for those of `LATER` that have the value there."""
+    return {key: value for key, value in settings.items() if key not in LATER or value != LATER[key]}
 
 
 def _networks(networks: Any, modalities: Any) -> Any:

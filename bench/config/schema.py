@@ -118,7 +118,8 @@ class EvaluationConfig(Amounts):
     def key(self, kind: Literal["evaluators", "priors"], name: str) -> str:
         """8 hex digits over what decides the measures of one evaluator, or under one fitted prior."""
         settings = {"evaluators": self.evaluators, "priors": self.priors}[kind][name]
-        return digest({"samples": self.samples, "batch_size": self.batch_size, "settings": as_plain(settings)})
+        plain = without_later(as_plain(settings))
+        return digest({"samples": self.samples, "batch_size": self.batch_size, "settings": plain})
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,9 @@ def _count(value: Any, left: list[int], depth: int = 0) -> None:
 
 def shortened(text: str, length: int = 300) -> str:
     """One line without control characters, which would reach the terminal and the tables, of at most `length`."""
-    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    line = " ".join(text.split())
+    if not line.isprintable():
+        line = "".join(letter if letter.isprintable() else "?" for letter in line)
     return line if len(line) <= length else line[: length - 1] + "…"
 
 

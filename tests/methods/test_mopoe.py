@@ -31,9 +31,7 @@ def gradients(method):
 
 def mean_over(method, monkeypatch, draws, shifts):
     """Mean loss and gradient over every choice of subsets and of the first row's one, with the same noise."""
-    monkeypatch.setattr(
-        Normal, "rsample", lambda q, *_: q.loc + q.scale * torch.linspace(-1.5, 2.0, q.loc.shape[-1])
-    )
+    monkeypatch.setattr(Normal, "rsample", lambda q, *_: q.loc + q.scale * torch.linspace(-1.5, 2.0, q.loc.shape[-1]))
     losses = []
     method.zero_grad()
     for draw, shift in itertools.product(draws, range(shifts)):
@@ -50,9 +48,7 @@ def mean_over(method, monkeypatch, draws, shifts):
 def test_the_mean_over_all_draws_is_the_published_objective_and_its_gradient(monkeypatch, prior_expert_full):
     full = power_set(3)
     pairs = [full[list(chosen)] for chosen in itertools.product(range(7), repeat=2)]
-    one, two = (
-        trained_somewhat(max_subsets=limit, prior_expert_full=prior_expert_full, seed=1) for limit in (32, 2)
-    )
+    one, two = (trained_somewhat(max_subsets=limit, prior_expert_full=prior_expert_full, seed=1) for limit in (32, 2))
     two.load_state_dict(one.state_dict())
     published, exact = mean_over(one, monkeypatch, [full], 7)
     loss, gradient = mean_over(two, monkeypatch, pairs, 2)
