@@ -7,6 +7,7 @@ a method has seen the digits of the tuples that are held out. No digit image is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,7 +24,7 @@ class Subset:
     """Some tuples of a split, which stay where they are: a copy of most of a training split may not fit.
 
     Args:
-        rows: of the split, int64 [N], on its device.
+        rows: of the split, int64 [N], where its items lie.
     """
 
     split: Split
@@ -36,14 +37,31 @@ class Subset:
     def device(self) -> torch.device:
         return self.split.device
 
+    @property
+    def home(self) -> torch.device:
+        return self.split.home
+
+    @property
+    def target(self) -> torch.device | None:
+        return self.split.target
+
     @cached_property
     def labels(self) -> dict[str, Tensor]:
         """As `Split.labels`."""
-        return {attribute: labels[self.rows] for attribute, labels in self.split.labels.items()}
+        rows = self.rows.to(self.device)
+        return {attribute: labels[rows] for attribute, labels in self.split.labels.items()}
 
     def batch(self, rows: Tensor | slice) -> dict[str, Tensor]:
         """As `Split.batch`, of rows of this subset."""
-        return self.split.batch(self.rows[rows])
+        return self.split.to_input(self.stored(rows))
+
+    def stored(self, rows: Tensor | slice) -> dict[str, Tensor]:
+        """As `Split.stored`, of rows of this subset."""
+        return self.split.stored(self.rows[rows.to(self.home) if isinstance(rows, Tensor) else rows])
+
+    def to_input(self, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """As `Split.to_input`."""
+        return self.split.to_input(stored)
 
 
 def hold_out(train: Split, share: float) -> tuple[Split | Subset, Subset | None]:
@@ -57,5 +75,5 @@ def hold_out(train: Split, share: float) -> tuple[Split | Subset, Subset | None]
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(SEED))
     held = max(2, round(share * len(train)))
     # In the split's order: the order within an epoch is random anyway, and memory is read from front to back.
-    kept, out = (rows.sort().values.to(train.device) for rows in (order[held:], order[:held]))
+    kept, out = (rows.sort().values.to(train.home) for rows in (order[held:], order[:held]))
     return Subset(train, kept), Subset(train, out)
