@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from importlib.resources.abc import Traversable
@@ -10,9 +10,9 @@ from typing import Any
 
 from bench.config.grid import Base
 from bench.config.likelihoods import KEYS
-from bench.config.names import named, told
+from bench.config.names import SECTIONS, named, told
 from bench.config.presets import Preset, load_preset
-from bench.config.schema import as_plain
+from bench.config.schema import RunConfig, as_plain
 from bench.errors import UsageError, unknown
 from methods import METHODS
 from methods.modality import ImageModality, TextModality
@@ -43,6 +43,21 @@ def changed_settings(config: Mapping[str, Any], *, presets: Traversable | None =
     if method not in METHODS:
         raise UsageError(unknown("method", method, METHODS))
     preset = load_preset(str(config.get("dataset")), str(config.get("preset")), presets)
+    return _changed(config, preset, method)
+
+
+def changed_of_all(configs: Iterable[RunConfig], *, presets: Traversable | None = None) -> Iterator[list[str]]:
+    """`changed_settings` of many configurations, of which each preset is read once. Raises UsageError as it does."""
+    loaded: dict[tuple[str, str], Preset] = {}
+    for config in configs:
+        if (key := (config.dataset, config.preset)) not in loaded:
+            loaded[key] = load_preset(*key, presets)
+        sections = {section: as_plain(getattr(config, section)) for section in SECTIONS}
+        yield _changed(sections, loaded[key], config.method)
+
+
+def _changed(config: Mapping[str, Any], preset: Preset, method: str) -> list[str]:
+    model, modalities = config["model"], config["modalities"]
     original = _baseline(preset, method, ())["model"]
     choices = tuple(
         (key, value["name"])
