@@ -47,12 +47,23 @@ def changed_settings(config: Mapping[str, Any], *, presets: Traversable | None =
 
 
 def changed_of_all(configs: Iterable[RunConfig], *, presets: Traversable | None = None) -> Iterator[list[str]]:
-    """`changed_settings` of many configurations, of which each preset is read once. Raises UsageError as it does."""
+    """`changed_settings` of many configurations: presets, and parts that configurations share, are read once.
+
+    Raises UsageError as it does.
+    """
     loaded: dict[tuple[str, str], Preset] = {}
+    parts: dict[tuple[str, int], tuple[Any, Any]] = {}  # with the object itself, which keeps its id its own
+
+    def plain(section: str, part: Any) -> Any:
+        key = (section, id(part))
+        if key not in parts:
+            parts[key] = part, as_plain(part)
+        return parts[key][1]
+
     for config in configs:
         if (key := (config.dataset, config.preset)) not in loaded:
             loaded[key] = load_preset(*key, presets)
-        sections = {section: as_plain(getattr(config, section)) for section in SECTIONS}
+        sections = {section: plain(section, getattr(config, section)) for section in SECTIONS}
         yield _changed(sections, loaded[key], config.method)
 
 
@@ -66,9 +77,17 @@ def _changed(config: Mapping[str, Any], preset: Preset, method: str) -> list[str
         if isinstance(own := original.get(key), Mapping) and own.get("name", value["name"]) != value["name"]
     )
     base = _baseline(preset, method, choices)
-    ours = named(config)
     likelihoods = {name: _likelihood(name, own, preset) for name, own in modalities.items()}
-    theirs = named({**base, "modalities": likelihoods})
+    ours: dict[str, Any] = {}
+    theirs: dict[str, Any] = {}
+    for section, own, other in (
+        ("model", model, base["model"]),
+        ("trainer", config.get("trainer"), base["trainer"]),
+        ("modalities", modalities, likelihoods),
+    ):
+        if choices or own != other:  # what is equal as a whole need not be looked at key by key
+            ours |= named({"modalities": modalities, section: own}, (section,))
+            theirs |= named({"modalities": likelihoods, section: other}, (section,))
     theirs |= {key: original[key]["name"] for key, _ in choices}
     # A key that the run does not have came with a later version of the code, with a default that changes nothing.
     changed = {key: value for key, value in ours.items() if key not in theirs or theirs[key] != value}
