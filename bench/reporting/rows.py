@@ -204,6 +204,8 @@ def _found(part: MeasureSet) -> Iterator[Found]:
 
 
 def _slim(measure: StoredMeasure) -> StoredMeasure:
+    if not measure.details:
+        return measure
     keys = (*DETAILS, *CHAIN_DETAILS) if "steps" in measure.details else DETAILS
     return replace(measure, details={key: measure.details[key] for key in keys if key in measure.details})
 

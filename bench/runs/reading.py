@@ -108,7 +108,7 @@ def shortened(text: str, length: int = 300) -> str:
 
 def mapping(value: Any, where: str) -> dict[str, Any]:
     """The value, if it is a mapping of names. Raises Unreadable."""
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+    if not isinstance(value, dict) or not set(map(type, value)) <= {str}:
         raise Unreadable(f"{where} should be names and values, and is {_kind(value)}")
     return value
 
