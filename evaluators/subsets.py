@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from evaluators.base import Evaluator, Measures, NoSettings, accuracy_measure, hits, mean, needs_several, needs_truth
+from evaluators.base import Evaluator, Measures, accuracy_measure, hits, mean, needs_several, needs_truth
 from evaluators.context import Context
+from methods.base import require
+
+
+@dataclass(frozen=True)
+class SubsetSettings:
+    max_subsets: int = 32  # of one size: all of them where they are no more, else as many drawn uniformly
+
+    def __post_init__(self) -> None:
+        require(max_subsets=(self.max_subsets, self.max_subsets >= 1, "≥ 1"))
 
 
 class SubsetCoherence(Evaluator):
@@ -14,15 +26,20 @@ class SubsetCoherence(Evaluator):
 
     default = True
     depends_on = frozenset({"decoder", "posterior"})
+    Settings = SubsetSettings
 
     def applies(self, context: Context) -> str | None:
         return needs_truth(context) or needs_several(context)
 
-    def __call__(self, context: Context, settings: NoSettings) -> Measures:
+    def __call__(self, context: Context, settings: SubsetSettings) -> Measures:
         """`cross_coherence_k` averages over all subsets S of size k and their targets; k = 1 is `cross_coherence`. The
-        accuracy of every subset and target, mean over attributes, is in the details."""
+        accuracy of every subset and target, mean over attributes, is in the details.
+
+        Of a size with more than `max_subsets` subsets as many are drawn, the same ones for every model of these
+        modalities, and the protocol says so.
+        """
         names, labels = context.modalities, context.labels()
-        subsets = {k: list(itertools.combinations(names, k)) for k in range(1, len(names))}
+        subsets = {k: subsets_of(names, k, settings.max_subsets) for k in range(1, len(names))}
         context.predict_all([given for same_size in subsets.values() for given in same_size])
         measures: Measures = {}
         for k, same_size in subsets.items():
@@ -35,6 +52,21 @@ class SubsetCoherence(Evaluator):
                     if m not in given
                 }
             value = mean([accuracy for row in table.values() for accuracy in row.values()])
-            measure = accuracy_measure(context, value, f"subsets of {k}", accuracy=table)
+            there = math.comb(len(names), k)
+            some = f", {len(same_size)} of {there}" if len(same_size) < there else ""
+            measure = accuracy_measure(context, value, f"subsets of {k}{some}", accuracy=table)
             measures[f"cross_coherence_{k}"] = replace(measure, ceiling=context.classifiers.mean_accuracy)
         return measures
+
+
+def subsets_of(names: Sequence[str], k: int, most: int) -> list[tuple[str, ...]]:
+    """All subsets of k of the names, or `most` of them, distinct, without any that is likelier than another; in the
+    order of `itertools.combinations` either way."""
+    m = len(names)
+    if math.comb(m, k) <= most:
+        return list(itertools.combinations(names, k))
+    draw = random.Random(f"{k} of {m}")
+    chosen: set[tuple[int, ...]] = set()
+    while len(chosen) < most:
+        chosen.add(tuple(sorted(draw.sample(range(m), k))))
+    return [tuple(names[i] for i in places) for places in sorted(chosen)]

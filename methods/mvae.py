@@ -13,7 +13,7 @@ from methods.base import Batch, Latents, Streams, Terms, require
 from methods.distributions import Normal
 from methods.gaussian import GaussianMethod, PriorExpertConfig
 from methods.modality import Modality
-from methods.posteriors import append, product
+from methods.posteriors import append, product, random_subsets
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,7 @@ class MVAE(GaussianMethod):
         fixed = torch.cat([torch.ones(1, m, device=device), torch.eye(m, device=device)])
         if k == 0:
             return fixed
-        # A number from 1 to 2^M − 1, read as bits, is a uniform non-empty subset.
-        number = torch.randint(1, 2**m, (k, 1), generator=streams.noise, device=device)
-        return torch.cat([fixed, ((number >> torch.arange(m, device=device)) % 2).float()])
+        return torch.cat([fixed, random_subsets(k, m, streams.noise)])
 
     def posterior(self, q: Normal, subsets: Tensor) -> Normal:
         """q_S of the experts q [M, B, D] for each row S of the mask [C, M]: [C, B, D]."""

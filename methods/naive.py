@@ -114,7 +114,7 @@ def mopoe(method: MoPoE, batch: Batch, streams: Streams, progress: float) -> Ten
     names = list(method.modalities)
     experts = normals(method, batch, names)
     products = []
-    for subset in method.subsets.tolist():
+    for subset in method.step_subsets(streams).tolist():
         chosen = [q for q, inside in zip(experts, subset, strict=True) if inside]
         full = len(chosen) == len(names) and method.config.prior_expert_full
         products.append(product([*chosen, method.p0()] if full else chosen))

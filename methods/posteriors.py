@@ -96,6 +96,13 @@ def power_set(m: int) -> Tensor:
     return ((torch.arange(1, 2**m)[:, None] >> torch.arange(m)) % 2).float()
 
 
+def random_subsets(n: int, m: int, generator: torch.Generator) -> Tensor:
+    """n independent uniform non-empty subsets of m ≤ 62 modalities as a mask [n, m]."""
+    # A number from 1 to 2^M − 1, read as bits, is a uniform non-empty subset.
+    number = torch.randint(1, 2**m, (n, 1), generator=generator, device=generator.device)
+    return ((number >> torch.arange(m, device=generator.device)) % 2).float()
+
+
 def product(q: Normal, subsets: Tensor) -> Normal:
     """Products of Gaussian experts q [M, B, D], one per row of the weights `subsets` [C, M]: [C, B, D].
 

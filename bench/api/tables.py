@@ -15,7 +15,7 @@ from bench.errors import DataMissing, UsageError, unknown
 from bench.reporting.leaderboard import leaderboard, make_tables
 from bench.reporting.measures import measures_table
 from bench.reporting.priors import priors_table
-from bench.reporting.rows import read_runs
+from bench.reporting.rows import read_runs, uncollected
 from bench.runs.records import warn
 
 log = logging.getLogger("bench")
@@ -68,7 +68,8 @@ def write_report(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         warn(problem)
         problems.append(problem)
 
-    table, runs, failed = make_tables(out, report)
+    with uncollected():
+        table, runs, failed = make_tables(out, report)
     if not table.empty:
         with _warned("there are no figures"):
             from bench.reporting.figures import save_figures  # noqa: PLC0415 (matplotlib may be missing or damaged)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -115,13 +116,16 @@ def validation(options: argparse.Namespace) -> list[str]:
 
 def show_plan(runs: Sequence[Run], execution: Execution) -> int:
     """What is to do for every run, with the settings that are not the preset's at the end of each line."""
-    from bench.config.changes import changed_settings
+    from bench.config.changes import changed_of_all
     from bench.datasets import dataset_source
 
-    for run in runs:
-        settings = changed_settings(run.config.as_dict(), presets=dataset_source(run.config.dataset).presets)
-        words = [f"{todo(run, execution.force):8}", f"{run.true_state():11}", f"{run.config.trainer.epochs:4} epochs "]
-        print(printable(" ".join([*words, str(run.path), "", *settings])).rstrip())
+    presets = dataset_source(runs[0].config.dataset).presets if runs else None
+    for run, settings in zip(runs, changed_of_all((run.config for run in runs), presets=presets), strict=True):
+        path = run.path
+        # Of a large sweep most runs have no directory, in which there is nothing to look for.
+        what, state = (todo(run, execution.force), run.true_state()) if os.path.lexists(path) else ("train", "new")
+        words = [f"{what:8}", f"{state:11}", f"{run.config.trainer.epochs:4} epochs "]
+        print(printable(" ".join([*words, str(path), "", *settings])).rstrip())
     if execution.executor == "slurm":
         show_arrays(runs, execution)
     return 0

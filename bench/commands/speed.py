@@ -1,4 +1,4 @@
-"""`bench speed`: what a training step and an evaluation cost on this machine, and how a step's cost grows."""
+"""`bench speed`: what a training step and an evaluation cost on this machine, and how costs grow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXAMPLES = """examples:
   bench speed --methods all --dataset polymnist
   bench speed --methods all --dataset polymnist --network conv --batch-size 128 --latent 64 --json speed.json
   bench speed --methods mmvae,ebm-base --dataset polymnist --preset paper --device cuda
-  bench speed --methods all --dataset polymnist --scaling --csv scaling.csv
+  bench speed --methods all --dataset polymnist --scaling --csv scaling.csv --plot scaling.png
 
 Items are random: the dataset says which modalities there are, and is not loaded."""
 
@@ -44,16 +44,16 @@ def add(commands: Subparsers) -> None:
         "--latent", type=int, metavar="N", help="size of the decoders' input: D, or D + D_w in equal parts"
     )
     speed.add_argument("--rounds", type=int, default=9, help="how often each step is timed (default 9)")
-    speed.add_argument(
-        "--tuples", type=int, default=1000, help="tuples that the coherence protocol is timed on (default 1000)"
-    )
+    speed.add_argument("--tuples", type=int, default=1000, help="tuples that an evaluation is timed on (default 1000)")
     speed.add_argument(
         "--scaling",
         action="store_true",
-        help="measure instead how a step's time and memory grow with modalities, latent size, chains and tuples",
+        help="measure instead how time and memory of a step, the evaluation and the data grow with modalities, latent "
+        "size, chains and tuples",
     )
     speed.add_argument("--json", type=Path, metavar="FILE", help="write everything there as well")
     speed.add_argument("--csv", type=Path, metavar="FILE", help="and there, a row per method and way to train")
+    speed.add_argument("--plot", type=Path, metavar="FILE", help="with --scaling: draw the growth there, as PNG")
     add_device_option(speed)
     speed.set_defaults(command=speed_command)
 
@@ -70,7 +70,7 @@ def speed_command(options: argparse.Namespace) -> int:
     device, dataset = choose_device(options.device), dataset_source(options.dataset)
     source = dataset.choose_source(options.source, options.data_root)
     modalities = dataset.modalities(source, options.data_root)
-    for file in filter(None, (options.json, options.csv)):
+    for file in filter(None, (options.json, options.csv, options.plot)):
         check_writable(file.parent)
     what = {"preset": options.preset, "settings": settings(options), "latent": options.latent}
     result = {**origin(device), **what}
@@ -103,18 +103,22 @@ def scaling(
     """Measures how the methods' steps scale; prints and writes it."""
     from bench.execution.screen import Screen
     from bench.speed.measure import place
-    from bench.speed.scaling import exponents, measure_scaling
+    from bench.speed.plot import save_plot
+    from bench.speed.scaling import Question, exponents, measure_scaling
     from bench.speed.tables import print_scaling
 
     methods = parse_methods(options.methods)
+    question = Question(
+        *(methods, options.dataset, options.preset, result["settings"], options.latent, modalities),
+        *(device, options.rounds, options.tuples),
+    )
     with Screen() as screen:
-        result["points"] = measure_scaling(
-            *(methods, options.dataset, options.preset, result["settings"], options.latent, modalities),
-            *(device, options.rounds, screen.message),
-        )
+        result["points"] = measure_scaling(question, screen.message)
     result["exponents"] = exponents(result["points"])
     print_scaling(result)
     write(options, result, [{**point, **place(result)} for point in result["points"]])
+    if options.plot:
+        save_plot(result["points"], options.plot)
 
 
 def write(options: argparse.Namespace, result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from importlib.resources.abc import Traversable
@@ -10,9 +10,9 @@ from typing import Any
 
 from bench.config.grid import Base
 from bench.config.likelihoods import KEYS
-from bench.config.names import named, told
+from bench.config.names import SECTIONS, named, told
 from bench.config.presets import Preset, load_preset
-from bench.config.schema import as_plain
+from bench.config.schema import RunConfig, as_plain
 from bench.errors import UsageError, unknown
 from methods import METHODS
 from methods.modality import ImageModality, TextModality
@@ -43,6 +43,32 @@ def changed_settings(config: Mapping[str, Any], *, presets: Traversable | None =
     if method not in METHODS:
         raise UsageError(unknown("method", method, METHODS))
     preset = load_preset(str(config.get("dataset")), str(config.get("preset")), presets)
+    return _changed(config, preset, method)
+
+
+def changed_of_all(configs: Iterable[RunConfig], *, presets: Traversable | None = None) -> Iterator[list[str]]:
+    """`changed_settings` of many configurations: presets, and parts that configurations share, are read once.
+
+    Raises UsageError as it does.
+    """
+    loaded: dict[tuple[str, str], Preset] = {}
+    parts: dict[tuple[str, int], tuple[Any, Any]] = {}  # with the object itself, which keeps its id its own
+
+    def plain(section: str, part: Any) -> Any:
+        key = (section, id(part))
+        if key not in parts:
+            parts[key] = part, as_plain(part)
+        return parts[key][1]
+
+    for config in configs:
+        if (key := (config.dataset, config.preset)) not in loaded:
+            loaded[key] = load_preset(*key, presets)
+        sections = {section: plain(section, getattr(config, section)) for section in SECTIONS}
+        yield _changed(sections, loaded[key], config.method)
+
+
+def _changed(config: Mapping[str, Any], preset: Preset, method: str) -> list[str]:
+    model, modalities = config["model"], config["modalities"]
     original = _baseline(preset, method, ())["model"]
     choices = tuple(
         (key, value["name"])
@@ -51,9 +77,17 @@ def changed_settings(config: Mapping[str, Any], *, presets: Traversable | None =
         if isinstance(own := original.get(key), Mapping) and own.get("name", value["name"]) != value["name"]
     )
     base = _baseline(preset, method, choices)
-    ours = named(config)
     likelihoods = {name: _likelihood(name, own, preset) for name, own in modalities.items()}
-    theirs = named({**base, "modalities": likelihoods})
+    ours: dict[str, Any] = {}
+    theirs: dict[str, Any] = {}
+    for section, own, other in (
+        ("model", model, base["model"]),
+        ("trainer", config.get("trainer"), base["trainer"]),
+        ("modalities", modalities, likelihoods),
+    ):
+        if choices or own != other:  # what is equal as a whole need not be looked at key by key
+            ours |= named({"modalities": modalities, section: own}, (section,))
+            theirs |= named({"modalities": likelihoods, section: other}, (section,))
     theirs |= {key: original[key]["name"] for key, _ in choices}
     # A key that the run does not have came with a later version of the code, with a default that changes nothing.
     changed = {key: value for key, value in ours.items() if key not in theirs or theirs[key] != value}

@@ -10,7 +10,7 @@ from typing import Any
 from bench.config.overrides import Path, parse_settings
 from bench.config.presets import Preset, load_preset
 from bench.config.schema import Amounts, EvaluationConfig
-from bench.config.values import build, clipped, field_types, shown
+from bench.config.values import build, clipped, field_types, shown, with_later
 from bench.errors import UsageError, unknown
 from evaluators import EVALUATORS
 from methods import fitted_priors, prior_fit_class
@@ -86,7 +86,7 @@ def build_evaluation(tree: Mapping[str, Any], where: str, *, complete: bool = Fa
             if name not in known:
                 raise UsageError(f"{where}: {section}: {unknown(section.removesuffix('s'), clipped(name), known)}")
             cls = settings_class(section, name)
-            built[name] = build(cls, own, f"{where}: {section}: {name}", complete=complete)
+            built[name] = build(cls, with_later(cls, own), f"{where}: {section}: {name}", complete=complete)
     counts = build(Amounts, amounts, where, complete=complete)
     return EvaluationConfig(counts.samples, counts.batch_size, **parts)
 

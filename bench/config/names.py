@@ -13,25 +13,34 @@ from typing import Any
 
 SECTIONS = ("model", "trainer", "modalities")
 NONE_HELD_OUT = {"validation": 0.0, "validate_every": 1}  # of the trainer, where a run is older than held-out tuples
+LATER = {"max_subsets": 32}  # settings of models and evaluators, with the value that runs from before them have
 WORD = re.compile(r"[A-Za-z][\w.+-]*", re.ASCII)
 
 
 def named(config: Mapping[str, Any], sections: Sequence[str] = SECTIONS) -> dict[str, Any]:
     """The settings of a configuration by their names in `--set`, in which the model's keys have no section.
 
-    A prior's name is the setting `prior`; networks of kinds that the data lack, and kinds themselves, are none.
+    A prior's name is the setting `prior`; networks of kinds that the data lack, and kinds themselves, are none, and
+    neither is what `LATER` has, at the value there: older runs do not name it.
     """
     settings: dict[str, Any] = {}
     for section in sections:
         tree = config.get(section)
         if section == "model" and isinstance(tree, Mapping) and "network" in tree:
             tree = {**tree, "network": _networks(tree["network"], config.get("modalities"))}
+        if section == "model" and isinstance(tree, Mapping):
+            tree = without_later(tree)
         for key, value in _leaves(tree):
             if section != "modalities" or not key.endswith(".kind"):
                 settings[key if section == "model" else f"{section}.{key}"] = value
     for key, value in NONE_HELD_OUT.items() if "trainer" in sections else ():
         settings.setdefault(f"trainer.{key}", value)
     return settings
+
+
+def without_later(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's or an evaluator's settings but for those of `LATER` that have the value there."""
+    return {key: value for key, value in settings.items() if key not in LATER or value != LATER[key]}
 
 
 def _networks(networks: Any, modalities: Any) -> Any:

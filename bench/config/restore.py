@@ -11,7 +11,7 @@ from bench.config.evaluation import build_evaluation, preset_evaluation
 from bench.config.names import NONE_HELD_OUT
 from bench.config.presets import Preset, load_preset, preset_names, presets_folder
 from bench.config.schema import NAME, EvaluationConfig, LikelihoodConfig, RunConfig, TrainerConfig
-from bench.config.values import build, clipped, shown
+from bench.config.values import build, clipped, shown, with_later
 from bench.errors import UsageError, unknown
 from methods import METHODS, method_class
 
@@ -24,8 +24,8 @@ def restore(tree: Any, where: str, *, presets: Traversable | None = None) -> Run
     """The configuration whose `as_dict` is `tree`, which may lack its evaluation: that is then the preset's.
 
     Every key has to be there, since a default may have changed since the file was written; but for those of held-out
-    tuples, without which none were held out, and networks of kinds of data that came later. Names are such that no path
-    made of them leads out of a folder.
+    tuples, without which none were held out, networks of kinds of data that came later, and the settings of
+    `bench.config.names.LATER`. Names are such that no path made of them leads out of a folder.
 
     Args:
         where: the file, for messages.
@@ -69,7 +69,7 @@ def _model(method: str, values: Any, where: str) -> Any:
         raise UsageError(f"{where}: the method {method!r} is not installed as it should be ({error})") from error
     if isinstance(values, Mapping) and isinstance(networks := values.get("network"), Mapping):
         values = {**values, "network": {**NEWER_KINDS, **networks}}
-    return build(cls, values, f"{where}: model", complete=True)
+    return build(cls, with_later(cls, values), f"{where}: model", complete=True)
 
 
 def _trainer(values: Any, where: str) -> TrainerConfig:

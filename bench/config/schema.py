@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, Literal
 
+from bench.config.names import without_later
 from bench.errors import UsageError
 from methods.base import require
 from methods.modality import Modality
@@ -117,7 +118,8 @@ class EvaluationConfig(Amounts):
     def key(self, kind: Literal["evaluators", "priors"], name: str) -> str:
         """8 hex digits over what decides the measures of one evaluator, or under one fitted prior."""
         settings = {"evaluators": self.evaluators, "priors": self.priors}[kind][name]
-        return digest({"samples": self.samples, "batch_size": self.batch_size, "settings": as_plain(settings)})
+        plain = without_later(as_plain(settings))
+        return digest({"samples": self.samples, "batch_size": self.batch_size, "settings": plain})
 
 
 @dataclass(frozen=True)
@@ -154,11 +156,12 @@ class RunConfig:
     def identity(self) -> str:
         """SHA-256 over what decides the trained parameters, and nothing else.
 
-        Not the names of the preset and the source, nor the evaluation; no network of a kind that the data lack, and of
-        the trainer what is `deciding`.
+        Not the names of the preset and the source, nor the evaluation; no network of a kind that the data lack, no
+        later setting at the value that older runs have, and of the trainer what is `deciding`.
         """
         parts = ("method", "dataset", "fingerprint", "model", "modalities")
         content = {part: as_plain(getattr(self, part)) for part in parts} | {"trainer": self.trainer.deciding()}
+        content["model"] = without_later(content["model"])
         if isinstance(networks := content["model"].get("network"), dict):
             kinds = {modality.kind for modality in self.modalities.values()}
             content["model"]["network"] = {kind: name for kind, name in networks.items() if kind in kinds}

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, TypeVar
 
+from bench.config.names import LATER
 from bench.config.yaml12 import read_yaml
 from bench.errors import UsageError, unknown
 from methods import PRIORS, prior_config_class
@@ -101,6 +102,13 @@ def _coerce_scalar(hint: Any, value: Any, where: str) -> Any:
             raise UsageError(f"{where}: {shown(value)} is too large")
         return value
     raise UsageError(f"{where}: expected {hint.__name__}, got {shown(value)} ({FORMS[hint]})")
+
+
+def with_later(cls: Any, values: Any) -> Any:
+    """The values that a file has for a dataclass, with those of `LATER` that it is too old to have."""
+    if not isinstance(values, Mapping):
+        return values
+    return {**{key: value for key, value in LATER.items() if key in field_types(cls)}, **values}
 
 
 @cache

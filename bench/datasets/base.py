@@ -1,7 +1,9 @@
-"""A dataset is tensors on a device, perhaps with labels, and a fingerprint."""
+"""A dataset is tensors on a device, or on the way to it, perhaps with labels, and a fingerprint."""
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -13,6 +15,8 @@ import torch
 from torch import Tensor
 
 from methods.modality import Modality
+
+log = logging.getLogger("bench")
 
 Report = Callable[[int, int], object]  # called with (done bytes, total bytes)
 
@@ -26,6 +30,7 @@ class Split:
         labels: {attribute: classes, int64 [N]}; −1 where a tuple's class is not known. May be empty.
         modalities: specs, in the order of the tables' rows.
         groups: int64 [N], where tuples belong together, such as those of one species: `hold_out` takes whole groups.
+        target: where batches go, and labels are, while the items stay where they lie; None where that is one place.
 
     Raises ValueError where they contradict each other.
     """
@@ -34,6 +39,7 @@ class Split:
     labels: Mapping[str, Tensor]
     modalities: tuple[Modality, ...]
     groups: Tensor | None = None
+    target: torch.device | None = None
 
     def __post_init__(self) -> None:
         names = [m.name for m in self.modalities]
@@ -50,22 +56,62 @@ class Split:
         return len(self.items[self.modalities[0].name])
 
     @property
-    def device(self) -> torch.device:
+    def home(self) -> torch.device:
+        """Where the items lie."""
         return self.items[self.modalities[0].name].device
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are."""
+        return self.target or self.home
 
     def batch(self, rows: Tensor | slice) -> dict[str, Tensor]:
         """The rows as encoders take them (`Modality.to_input`): {modality: [B, *]}."""
-        return {m.name: m.to_input(self.items[m.name][rows]) for m in self.modalities}
+        return self.to_input(self.stored(rows))
+
+    def stored(self, rows: Tensor | slice) -> dict[str, Tensor]:
+        """The rows as they are stored, on `device`: {modality: [B, *shape]}."""
+        return {m.name: self.item(m.name, rows) for m in self.modalities}
+
+    def item(self, modality: str, rows: Tensor | slice) -> Tensor:
+        """`stored` of one modality."""
+        if self.target is None:
+            return self.items[modality][rows]
+        part = self.items[modality][rows.to(self.home) if isinstance(rows, Tensor) else rows]
+        if self.target.type == "cuda":
+            part = part.pin_memory()  # so that the copy need not be waited for
+        return part.to(self.target, non_blocking=True)
+
+    def to_input(self, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Stored items {modality: [B, *shape]} as encoders take them."""
+        return {m.name: m.to_input(stored[m.name]) for m in self.modalities}
+
+    @property
+    def nbytes(self) -> int:
+        return sum(x.nbytes for x in self.items.values())
 
     def to(self, device: torch.device | str) -> Split:
-        items, labels = ({name: x.to(device) for name, x in tensors.items()} for tensors in (self.items, self.labels))
+        items = {name: x.to(device) for name, x in self.items.items()}
         groups = None if self.groups is None else self.groups.to(device)
-        return replace(self, items=items, labels=labels, groups=groups)
+        return replace(self, items=items, labels=self._labels(device), groups=groups, target=None)
+
+    def streamed_to(self, device: torch.device | str) -> Split:
+        """The same split, whose batches are brought to the device as they are asked for: the same numbers."""
+        return replace(self, labels=self._labels(device), target=torch.device(device))
+
+    def _labels(self, device: torch.device | str) -> dict[str, Tensor]:
+        return {attribute: labels.to(device) for attribute, labels in self.labels.items()}
 
 
 def _check(what: str, x: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     if tuple(x.shape) != shape or x.dtype != dtype:
         raise ValueError(f"{what}: {x.dtype} {list(x.shape)}, must be {dtype} {list(shape)}")
+
+
+def room(device: torch.device) -> float:
+    """Bytes that data may take on the device: on an accelerator half of what is free, as models need the rest. On a CPU
+    there is no limit, since data are mapped from files."""
+    return torch.cuda.mem_get_info(device)[0] / 2 if device.type == "cuda" else math.inf
 
 
 @dataclass(frozen=True)
@@ -117,7 +163,12 @@ class Dataset:
                     raise ValueError(f"labels of {attribute!r}: must lie in 0…{classes - 1}, or be −1 (not known)")
 
     def to(self, device: torch.device | str) -> Dataset:
-        return replace(self, train=self.train.to(device), test=self.test.to(device))
+        """The data on the device; where they would leave too little room there, they are streamed to it."""
+        streamed = self.train.nbytes + self.test.nbytes > room(torch.device(device))
+        splits = [split.streamed_to(device) if streamed else split.to(device) for split in (self.train, self.test)]
+        if streamed:
+            log.info("%s: larger than what %s has room for; batches are streamed to it", self.name, device)
+        return replace(self, train=splits[0], test=splits[1])
 
     def with_modalities(self, modalities: tuple[Modality, ...]) -> Dataset:
         """The same data under other likelihoods; names and shapes stay."""

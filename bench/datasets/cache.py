@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import mmap
 import os
+import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +34,9 @@ Arrays = Mapping[str, NDArray[Any]]
 T = TypeVar("T")
 
 logger = logging.getLogger("bench")
+
+BLOCK = 1 << 24  # bytes of a file that are read at once
+NO_RESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which mmap names from Python 3.13 on
 
 
 def kept(folder: Path, what: str, read: Callable[[Path], T], fill: Callable[[Path], object]) -> T:
@@ -123,18 +128,8 @@ def _write(folder: Path, arrays: Arrays) -> None:
     for name, array in arrays.items():
         path = folder / f"{name}.npy"
         np.save(path, array)
-        crc = _crc(path)
-        files[name] = {"sha256": checksum(name, array), "bytes": path.stat().st_size, "crc32": crc}
+        files[name] = {"sha256": checksum(name, array), "bytes": path.stat().st_size, "crc32": crc32(path)}
     write_json(folder / "meta.json", {"fingerprint": _fingerprint_of(files), "files": files})
-
-
-def _crc(path: Path) -> int:
-    """In pieces: an array may be larger than what memory has to spare."""
-    crc = 0
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            crc = zlib.crc32(piece, crc)
-    return crc
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:
@@ -152,11 +147,36 @@ def _read(folder: Path) -> tuple[dict[str, Tensor], str]:
     for name, file in meta["files"].items():
         path = folder / f"{name}.npy"
         check_file(path, "array")
-        if path.stat().st_size != file["bytes"] or _crc(path) != file["crc32"]:
+        if path.stat().st_size != file["bytes"] or crc32(path) != file["crc32"]:
             raise ValueError(f"{path.name} has another size or checksum")
-        # Copy-on-write, because torch warns about arrays that it could not write to.
-        tensors[name] = torch.from_numpy(np.load(path, mmap_mode="c"))
+        tensors[name] = mapped(path)
     return tensors, meta["fingerprint"]
+
+
+def mapped(path: Path) -> Tensor:
+    """The array of an .npy file, which is read where it is looked at, and may be larger than the memory.
+
+    Writing to the tensor leaves the file as it is. Raises OSError or ValueError.
+    """
+    array = np.load(path, mmap_mode="r")
+    if not isinstance(array, np.memmap) or not array.nbytes:  # an archive, or nothing to map
+        return torch.from_numpy(np.array(array))
+    # Copy-on-write, because torch warns about arrays that it could not write to; but numpy's own (mode "c") makes Linux
+    # refuse what is larger than the memory, as if all of it were to be written.
+    access = {"flags": mmap.MAP_PRIVATE | NO_RESERVE, "prot": mmap.PROT_READ | mmap.PROT_WRITE}
+    with path.open("rb") as file:
+        content = mmap.mmap(file.fileno(), 0, **access)
+    order: Literal["C", "F"] = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    return torch.from_numpy(np.ndarray(array.shape, array.dtype, content, array.offset, order=order))
+
+
+def crc32(path: Path) -> int:
+    """Of a file of any size."""
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            crc = zlib.crc32(block, crc)
+    return crc
 
 
 def _fingerprint_of(files: Mapping[str, Mapping[str, Any]]) -> str:

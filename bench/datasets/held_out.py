@@ -10,6 +10,7 @@ are those that are held out. A photograph with ten captions is then on one side 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,7 +27,7 @@ class Subset:
     """Some tuples of a split, which stay where they are: a copy of most of a training split may not fit.
 
     Args:
-        rows: of the split, int64 [N], on its device.
+        rows: of the split, int64 [N], where its items lie.
     """
 
     split: Split
@@ -39,14 +40,31 @@ class Subset:
     def device(self) -> torch.device:
         return self.split.device
 
+    @property
+    def home(self) -> torch.device:
+        return self.split.home
+
+    @property
+    def target(self) -> torch.device | None:
+        return self.split.target
+
     @cached_property
     def labels(self) -> dict[str, Tensor]:
         """As `Split.labels`."""
-        return {attribute: labels[self.rows] for attribute, labels in self.split.labels.items()}
+        rows = self.rows.to(self.device)
+        return {attribute: labels[rows] for attribute, labels in self.split.labels.items()}
 
     def batch(self, rows: Tensor | slice) -> dict[str, Tensor]:
         """As `Split.batch`, of rows of this subset."""
-        return self.split.batch(self.rows[rows])
+        return self.split.to_input(self.stored(rows))
+
+    def stored(self, rows: Tensor | slice) -> dict[str, Tensor]:
+        """As `Split.stored`, of rows of this subset."""
+        return self.split.stored(self.rows[rows.to(self.home) if isinstance(rows, Tensor) else rows])
+
+    def to_input(self, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """As `Split.to_input`."""
+        return self.split.to_input(stored)
 
 
 def hold_out(train: Split, share: float) -> tuple[Split | Subset, Subset | None]:
@@ -63,10 +81,10 @@ def hold_out(train: Split, share: float) -> tuple[Split | Subset, Subset | None]
     if train.groups is None or len(groups) < 2:
         order = _shuffled(len(train))
         held = max(2, round(share * len(train)))
-        kept, out = (rows.sort().values.to(train.device) for rows in (order[held:], order[:held]))
+        kept, out = (rows.sort().values.to(train.home) for rows in (order[held:], order[:held]))
     else:
         held = min(max(1, round(share * len(groups))), len(groups) - 1)
-        chosen = groups[_shuffled(len(groups))[:held].to(train.device)]
+        chosen = groups[_shuffled(len(groups))[:held].to(groups.device)]
         outside = torch.isin(train.groups, chosen)
         kept, out = (rows.nonzero()[:, 0] for rows in (~outside, outside))
     return Subset(train, kept), Subset(train, out)

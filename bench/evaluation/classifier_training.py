@@ -77,7 +77,7 @@ def train_classifier(network: Classifier, data: Dataset, modality: Modality, see
     schedule = recipe.schedule(optimiser, steps)
     for step in range(1, steps + 1):
         rows = torch.randint(len(split), (BATCH,), generator=generator, device=device)
-        items = modality.to_input(split.items[modality.name][rows])
+        items = modality.to_input(split.item(modality.name, rows))
         logits = network(network.disturb(items, generator, data.few_items))
         loss = training_loss(logits, {attribute: labels[rows] for attribute, labels in split.labels.items()})
         optimiser.zero_grad()
@@ -138,7 +138,7 @@ def accuracy(network: Classifier, split: Split, modality: Modality, batch_size: 
     hits = dict.fromkeys(split.labels, 0)
     for start in range(0, len(split), batch_size):
         rows = slice(start, start + batch_size)
-        for attribute, logits in network(modality.to_input(split.items[modality.name][rows])).items():
+        for attribute, logits in network(modality.to_input(split.item(modality.name, rows))).items():
             hits[attribute] += int((logits.argmax(-1) == split.labels[attribute][rows]).sum())
     known = {attribute: int((labels != UNKNOWN_CLASS).sum()) for attribute, labels in split.labels.items()}
     return {attribute: hits[attribute] / n for attribute, n in known.items() if n}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.config.names import without_later
 from bench.config.schema import EvaluationConfig, as_plain
 from bench.datasets.base import Dataset
 from bench.evaluation.classifiers import Classifiers
@@ -93,7 +94,7 @@ def write_measures(run: Run, name: str, context: Context, evaluation: Evaluation
 def settings_of(evaluation: EvaluationConfig, own: Any) -> Mapping[str, Any]:
     """What a file of measures says of how they were computed."""
     common = {"samples": evaluation.samples, "batch_size": evaluation.batch_size}
-    return {"evaluation": common, "settings": as_plain(dataclasses.asdict(own))}
+    return {"evaluation": common, "settings": without_later(as_plain(own))}
 
 
 def missing(run: Run, evaluators: list[str], evaluation: EvaluationConfig) -> list[str]:

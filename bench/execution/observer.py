@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.names import differing
-from bench.config.yaml12 import read_yaml
-from bench.errors import BenchError, DataMissing, printable
+from bench.errors import DataMissing, printable
 from bench.execution.scheduler import SchedulerJob, ask_scheduler
 from bench.execution.states import WAITING, Handed, handed_over, state_of
 from bench.execution.submissions import read_submissions
+from bench.runs.contents import read_config
+from bench.runs.reading import Unreadable
 from bench.runs.run import Directory, find, parts
 from bench.runs.state import AT_WORK, Status, true_status
-from bench.runs.store import read_json, read_regular
+from bench.runs.store import read_json
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class Observer:
             return
         try:
             if path.exists():
-                config = read_yaml(read_regular(path).decode(), str(path))
+                config = read_config(path)
             elif handed:
                 order = read_json(handed.submission.order_file(handed.job))
                 config = order["runs"][handed.job.runs.index(name)]["config"]
@@ -136,7 +137,7 @@ class Observer:
                 return
             differing([config])
             self.configs[folder] = config
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, BenchError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, Unreadable):
             pass
 
 

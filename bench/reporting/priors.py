@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -77,6 +78,19 @@ def priors_table(runs: pd.DataFrame) -> pd.DataFrame:
     Where a section has a measure under several protocols, what was measured by the less common ones has rows of its
     own, which say so in `protocol`: no two protocols share a column of rows with equal `protocol`.
     """
+    if (found := _tables.get(id(runs))) and found[0]() is runs:
+        return found[1]
+    _tables.clear()
+    table = _table(runs)
+    _tables[id(runs)] = weakref.ref(runs), table
+    return table
+
+
+# The latest one: the tables, the figures and the page ask for that of the same runs, one after another.
+_tables: dict[int, tuple[weakref.ref[pd.DataFrame], pd.DataFrame]] = {}
+
+
+def _table(runs: pd.DataFrame) -> pd.DataFrame:
     entries = [entry for rows in _models(runs.to_dict("records")) for entry in _entries(rows)]
     ranked = _ranked(entries)
     rows = [row for entry in entries for row in _rows(entry, ranked)]
@@ -131,28 +145,31 @@ def _ranked(entries: Sequence[Entry]) -> Ranked:
     """The protocols of each column of a section, those first that most runs have."""
     times: dict[tuple[Any, ...], Counter[str]] = {}
     for entry in entries:
+        place = _place(entry)
         for column, by_protocol in entry.found.items():
-            times.setdefault(_place(entry, column), Counter()).update(by_protocol.keys())
+            times.setdefault((*place, column), Counter()).update(by_protocol.keys())
     return {
         place: sorted(protocols, key=lambda protocol: (-protocols[protocol], protocol))
         for place, protocols in times.items()
     }
 
 
-def _place(entry: Entry, column: str) -> tuple[Any, ...]:
-    """Where protocols are expected to be equal: those of p0 and of the held-out aggregate name their own source."""
+def _place(entry: Entry) -> tuple[Any, ...]:
+    """Where protocols of a column are expected to be equal: those of p0 and of the held-out aggregate name their own
+    source."""
     of = entry.prior if entry.role == REFERENCE and entry.prior in (P0, AGGREGATE) else ""
-    return (*(entry.run[key] for key in SECTION), of, column)
+    return (*(entry.run[key] for key in SECTION), of)
 
 
 def _rows(entry: Entry, ranked: Ranked) -> Iterator[dict[str, Any]]:
     """The entry's row, and one for each further protocol; only the first has what does not depend on protocols."""
     by_rank: dict[int, dict[str, StoredMeasure]] = {0: {}}
+    place = _place(entry)
+    protocols = {column: ranked.get((*place, column), []) for column in MEASURES}
     for column, by_protocol in entry.found.items():
         for protocol, measure in by_protocol.items():
-            by_rank.setdefault(ranked[_place(entry, column)].index(protocol), {})[column] = measure
+            by_rank.setdefault(protocols[column].index(protocol), {})[column] = measure
     for rank, measures in sorted(by_rank.items()):
-        protocols = {column: ranked.get(_place(entry, column), []) for column in MEASURES}
         several = [f"{column}: {p[rank]}" for column, p in protocols.items() if len(p) > max(1, rank)]
         row = {**_where(entry), **{column: measure.value for column, measure in measures.items()}}
         if joint := measures.get("joint_coherence"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from scipy.special import stdtrit
 
@@ -28,8 +29,14 @@ def student_interval(values: Sequence[float], lowest: float = 0.0, highest: floa
     mean can be."""
     n, mean = len(values), sum(values) / len(values)
     std = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(stdtrit(n - 1, 0.975)) * std / math.sqrt(n)
+    half = student_quantile(n - 1) * std / math.sqrt(n)
     return std, max(lowest, mean - half), min(highest, mean + half)
+
+
+@cache
+def student_quantile(freedom: int) -> float:
+    """Of Student's t at 0.975."""
+    return float(stdtrit(freedom, 0.975))
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float], limit: float = 1.0) -> Comparison:

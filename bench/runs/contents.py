@@ -63,7 +63,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return _config(reading.read_text(path, reading.CONFIG_SIZE))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)  # of a large sweep, whose runs are read seed by seed
 def _config(content: str) -> dict[str, Any]:
     tree = reading.parse_config(content)
     for key in ("method", "dataset", "source", "preset"):

@@ -100,13 +100,15 @@ def _count(value: Any, left: list[int], depth: int = 0) -> None:
 
 def shortened(text: str, length: int = 300) -> str:
     """One line without control characters, which would reach the terminal and the tables, of at most `length`."""
-    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    line = " ".join(text.split())
+    if not line.isprintable():
+        line = "".join(letter if letter.isprintable() else "?" for letter in line)
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
 def mapping(value: Any, where: str) -> dict[str, Any]:
     """The value, if it is a mapping of names. Raises Unreadable."""
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+    if not isinstance(value, dict) or not set(map(type, value)) <= {str}:
         raise Unreadable(f"{where} should be names and values, and is {_kind(value)}")
     return value
 

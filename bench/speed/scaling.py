@@ -1,11 +1,12 @@
-"""How the cost of a training step grows with modalities, latent size, Langevin steps and tuples, on random data."""
+"""How costs grow with modalities, latent size, Langevin steps and tuples, on random data: of a training step, of the
+evaluation, and of a batch that is read from files."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,8 +14,10 @@ import torch
 
 from bench.config.schema import RunConfig
 from bench.datasets.base import Dataset
+from bench.speed.apart import apart
+from bench.speed.growth import data_point, evaluation_point
 from bench.speed.measure import TRAINING_ROWS, configurations, with_latent
-from bench.speed.memory import within_memory
+from bench.speed.memory import available, within_memory
 from bench.speed.random_data import batches_of, random_dataset
 from bench.speed.timing import Times, in_turns
 from bench.speed.training import one_step, tally
@@ -28,59 +31,114 @@ AXES: dict[str, tuple[int, ...]] = {
     "Langevin steps": (10, 30, 100, 300),
     "tuples": (10_000, 100_000, 1_000_000),
 }
+PARTS = {"step": tuple(AXES), "evaluation": ("modalities", "latent size"), "data": ("modalities", "tuples")}
 COSTS = ("seconds", "flops", "peak_bytes")
 BEYOND = "beyond this machine"
+LONGEST = 600.0  # seconds of one measurement; what is foreseen to take longer is not measured
 
 Points = list[dict[str, Any]]
 
 
-def measure_scaling(
-    methods: Sequence[str],
-    dataset: str,
-    preset: str,
-    settings: Sequence[str],
-    latent: int | None,
-    modalities: Sequence[Modality],
-    device: torch.device,
-    rounds: int,
-    report: Callable[[str], object] = lambda text: None,
-) -> Points:
-    """A point per axis, size and method that has the axis: what it costs, or why it could not be measured.
+@dataclass(frozen=True)
+class Question:
+    """Of which methods, data and device the costs are asked for; the fields are those of `configurations`."""
+
+    methods: Sequence[str]
+    dataset: str
+    preset: str
+    settings: Sequence[str]
+    latent: int | None
+    modalities: Sequence[Modality]
+    device: torch.device
+    rounds: int
+    tuples: int  # of an evaluation
+
+    def specs(self, axis: str, size: int) -> tuple[Modality, ...]:
+        return repeated(self.modalities, size if axis == "modalities" else len(self.modalities))
+
+    def configs(self, axis: str, size: int) -> dict[str, RunConfig]:
+        """Of the methods that have the axis, at this size of it."""
+        specs = self.specs(axis, size)
+        found = configurations(self.methods, self.dataset, self.preset, self.settings, self.latent, specs)
+        several = {config.method: varied(config, axis, size) for config in found}
+        return {name: config for name, config in several.items() if config is not None}
+
+
+def measure_scaling(question: Question, report: Callable[[str], object] = lambda text: None) -> Points:
+    """A point per part, axis, size and method that has the axis: what it costs, or why it is beyond this machine.
 
     The data's modalities are repeated in turns where more are asked for. Raises UsageError as `resolve` does.
     """
     points: Points = []
-    for axis, sizes in AXES.items():
-        for size in sizes:
-            report(f"{axis} {size}: measuring")
-            specs = repeated(modalities, size if axis == "modalities" else len(modalities))
-            configs = configurations(methods, dataset, preset, settings, latent, specs)
-            several = {c.method: varied(c, axis, size) for c in configs}
-            rows = size if axis == "tuples" else max(TRAINING_ROWS, *(c.trainer.batch_size for c in configs))
-            points += measure_points(several, specs, rows, device, rounds, {"axis": axis, "size": size})
+    for part, axes in PARTS.items():
+        for axis in [axis for axis in AXES if axis in axes]:
+            for size in AXES[axis]:
+                report(f"{part}, {axis} {size}: measuring")
+                points += {"step": steps, "evaluation": evaluations, "data": readings}[part](
+                    question, axis, size, points
+                )
     return points
 
 
-def measure_points(
-    configs: Mapping[str, RunConfig | None],
-    modalities: Sequence[Modality],
-    rows: int,
-    device: torch.device,
-    rounds: int,
-    what: Mapping[str, Any],
-) -> Points:
+def steps(question: Question, axis: str, size: int, before: Points) -> Points:
     """The points of one size of one axis, all on the same data."""
-    points = []
-    chosen = {name: config for name, config in configs.items() if config is not None}
-    with within_memory():
-        data: Dataset | None = None
-        for name, config in chosen.items():
-            try:
-                data = data or random_dataset(config.dataset, config.with_likelihoods(modalities), rows, device)
-                points.append({"method": name, **what, **measure_point(config, data, rounds)})
-            except (RuntimeError, MemoryError) as error:
-                points.append({"method": name, **what, "failed": str(error).partition("\n")[0] or BEYOND})
+    configs, specs, points = question.configs(axis, size), question.specs(axis, size), []
+    rows = size if axis == "tuples" else max([TRAINING_ROWS, *(c.trainer.batch_size for c in configs.values())])
+    held: list[Dataset] = []
+
+    def measured(config: RunConfig) -> dict[str, Any]:
+        with within_memory():
+            if not held:
+                held.append(random_dataset(config.dataset, config.with_likelihoods(specs), rows, question.device))
+            return measure_point(config, held[0], question.rounds)
+
+    for name, config in configs.items():
+        what = {"part": "step", "method": name, "axis": axis, "size": size}
+        points.append(point(what, before, partial(measured, config)))
     return points
+
+
+def evaluations(question: Question, axis: str, size: int, before: Points) -> Points:
+    """The same of an evaluation."""
+    specs, points = question.specs(axis, size), []
+    for name, config in question.configs(axis, size).items():
+        what = {"part": "evaluation", "method": name, "axis": axis, "size": size}
+        run = partial(apart, evaluation_point, config, specs, question.tuples, str(question.device))
+        points.append(point(what, before, run))
+    return points
+
+
+def readings(question: Question, axis: str, size: int, before: Points) -> Points:
+    """The point of data of one size, which is no method's."""
+    specs, rows = question.specs(axis, size), size if axis == "tuples" else AXES["tuples"][0]
+    (batch, *_) = [config.trainer.batch_size for config in question.configs(axis, size).values()]
+    what = {"part": "data", "method": "all", "axis": axis, "size": size}
+    return [point(what, before, partial(apart, data_point, specs, rows, batch))]
+
+
+def point(what: dict[str, Any], before: Points, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The costs beside `what` they are of; under `failed` why there are none."""
+    if reason := foreseen(what, before):
+        return {**what, "failed": reason}
+    try:
+        return {**what, **measure()}
+    except (RuntimeError, MemoryError) as error:
+        return {**what, "failed": str(error).partition("\n")[0] or BEYOND}
+
+
+def foreseen(what: Mapping[str, Any], before: Points) -> str | None:
+    """Why a size need not be tried, by the growth over the smaller ones; None where it should be."""
+    keys = ("part", "method", "axis")
+    known = [p for p in before if all(p[key] == what[key] for key in keys)]
+    if any("failed" in p for p in known):
+        return "a smaller size is beyond it already"
+    for cost, most, words in (("seconds", LONGEST, "{:.0f} s"), ("peak_bytes", available(), "{:,} bytes")):
+        growth = exponent(known, cost)
+        if growth is not None and most is not None:
+            expected = known[-1][cost] * (what["size"] / known[-1]["size"]) ** growth
+            if expected > most:
+                return f"foreseen to take {words.format(round(expected))}, of {words.format(round(most))}"
+    return None
 
 
 def measure_point(config: RunConfig, data: Dataset, rounds: int) -> dict[str, Any]:
@@ -118,13 +176,14 @@ def varied(config: RunConfig, axis: str, size: int) -> RunConfig | None:
 
 
 def exponents(points: Points) -> list[dict[str, Any]]:
-    """For each method and axis: the exponent k of cost ∝ size^k, by least squares in logarithms, for each of COSTS."""
-    groups: dict[tuple[str, str], Points] = {}
-    for point in points:
-        groups.setdefault((point["axis"], point["method"]), []).append(point)
+    """For each part, axis and method: the exponent k of cost ∝ size^k, by least squares in logarithms, for each of
+    COSTS."""
+    groups: dict[tuple[str, str, str], Points] = {}
+    for one in points:
+        groups.setdefault((one["part"], one["axis"], one["method"]), []).append(one)
     return [
-        {"axis": axis, "method": method, **{cost: exponent(group, cost) for cost in COSTS}}
-        for (axis, method), group in groups.items()
+        {"part": part, "axis": axis, "method": method, **{cost: exponent(group, cost) for cost in COSTS}}
+        for (part, axis, method), group in groups.items()
     ]
 
 

@@ -12,6 +12,7 @@ from bench.speed.training import NO_NAIVE_FORM
 
 WIDTH = 100  # of the tables, at least: a narrower terminal would lose digits
 
+PART_NAMES = {"step": "a step", "evaluation": "the evaluation", "data": "a batch from files"}
 COSTS = {"seconds": ("Milliseconds", 1e-3, 1), "flops": ("GFLOP", 1e9, 2), "peak_bytes": ("Peak MiB", 2**20, 1)}
 
 
@@ -37,23 +38,25 @@ def print_tables(result: dict[str, Any]) -> None:
 
 
 def print_scaling(result: dict[str, Any]) -> None:
-    """Time and memory of a step along each axis, a row per method, with the exponents of their growth."""
+    """Time and memory of each part along each axis, a row per method, with the exponents of their growth."""
     out, points, fits = console(), result["points"], result["exponents"]
-    for axis in dict.fromkeys(point["axis"] for point in points):
+    for part, axis in dict.fromkeys((point["part"], point["axis"]) for point in points):
+        of_both = [point for point in points if (point["part"], point["axis"]) == (part, axis)]
         for cost, (name, unit, digits) in COSTS.items():
+            if part != "step" and cost == "flops":
+                continue
             rows: dict[str, dict[str, str]] = {}
-            for point in points:
-                if point["axis"] == axis:
-                    cell = f"{point[cost] / unit:.{digits}f}" if cost in point else "–"
-                    rows.setdefault(point["method"], {})[f"{point['size']:,}"] = cell
+            for point in of_both:
+                cell = f"{point[cost] / unit:.{digits}f}" if cost in point else "–"
+                rows.setdefault(point["method"], {})[f"{point['size']:,}"] = cell
             for fit in fits:
-                if fit["axis"] == axis and fit[cost] is not None:
+                if (fit["part"], fit["axis"]) == (part, axis) and fit[cost] is not None:
                     rows[fit["method"]]["exponent"] = f"{fit[cost]:.2f}"
-            out.print(table(f"{name} of a step, by {axis}", rows))
+            out.print(table(f"{name} of {PART_NAMES[part]}, by {axis}", rows))
     for point in points:
         if "failed" in point:
-            text = f"{point['method']}, {point['axis']} {point['size']:,}: beyond this machine ({point['failed']})"
-            out.print(text, markup=False)
+            where = f"{PART_NAMES[point['part']]}, {point['method']}, {point['axis']} {point['size']:,}"
+            out.print(f"{where}: beyond this machine ({point['failed']})", markup=False)
 
 
 def table(title: str, rows: dict[str, dict[str, str]], first: str = "method") -> Table:

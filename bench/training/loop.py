@@ -19,6 +19,7 @@ from bench.datasets.held_out import Subset
 from bench.training.graphs import GraphedStep
 from bench.training.latents import refine
 from bench.training.optimiser import clip, make_optimiser, set_capturable, set_learning_rates
+from bench.training.prefetch import Inputs, batch_of, inputs_of
 from bench.training.state import Progress, State, load_checkpoint, save_checkpoint
 from methods.base import Batch, Method, Streams, Terms
 
@@ -66,10 +67,10 @@ def train(
     step = Stepper(method.train(), split, streams, optimiser, graph)
     pace = Pace(config, steps_per_epoch(split, config), state)
     saved = time.perf_counter()
-    for epoch, rows in batches(split, config, seed, state.step):
+    for epoch, inputs in inputs_of(split, batches(split, config, seed, state.step)):
         share = state.step / pace.total
         set_learning_rates(optimiser, config, share, epoch)
-        state.add(step(rows, share))
+        state.add(step(inputs, share))
         state.graphed += step.graphed.captured
         refined = refine(method, split, seed) if state.step == pace.total else {}
         state.seconds = pace.seconds()
@@ -97,13 +98,12 @@ class Stepper:
         self.method, self.split, self.streams, self.optimiser, self.graph = method, split, streams, optimiser, graph
         self.graphed = GraphedStep(self.eager, streams)
 
-    def eager(self, inputs: Mapping[str, Tensor], progress: float = 1.0) -> Terms:
-        batch = self.split.batch(inputs["rows"])
+    def eager(self, inputs: Inputs, progress: float = 1.0) -> Terms:
+        batch = batch_of(self.split, inputs)
         return update(self.method, batch, self.streams, self.optimiser, progress)
 
-    def __call__(self, rows: Tensor, share: float) -> Terms:
-        """One step on these rows of the split, after this `share` of the training."""
-        inputs = {"rows": rows}
+    def __call__(self, inputs: Inputs, share: float) -> Terms:
+        """One step on inputs from `inputs_of` of the split, after this `share` of the training."""
         if self.graph and share >= self.method.settled:
             return self.graphed(inputs)
         return self.eager(inputs, share)
@@ -169,7 +169,7 @@ def batches(split: Split | Subset, config: TrainerConfig, seed: int, step: int) 
     """(epoch, rows of the batch) of every step of the training from `step` on."""
     steps = steps_per_epoch(split, config)
     for epoch in range(step // steps, config.epochs):
-        order = epoch_order(len(split), seed, epoch).to(split.device)
+        order = epoch_order(len(split), seed, epoch).to(split.home)
         for position in range(step - epoch * steps if epoch == step // steps else 0, steps):
             yield epoch, order[position * config.batch_size : (position + 1) * config.batch_size]
 

@@ -1,6 +1,9 @@
+import itertools
+
 import pytest
 import torch
 
+from evaluators.subsets import subsets_of
 from methods.base import Latents
 from tests.conftest import make_method
 from tests.evaluators.oracle import Oracle, ToyClassifiers, context, evaluate
@@ -37,6 +40,38 @@ def test_coherence_by_subset():
     assert one.value == pytest.approx((2 * 0.25 + 4) / 6)
     assert [measure.protocol for measure in measures.values()] == ["subsets of 1", "subsets of 2"]
     assert one.ceiling == 1.0
+
+
+def test_above_the_limit_subsets_are_drawn_and_the_protocol_says_so():
+    data = image_data(m=4)
+    measures = evaluate("subsets", context(FirstModalityLies(data), data), max_subsets=4)
+    assert [m.protocol for m in measures.values()] == ["subsets of 1", "subsets of 2, 4 of 6", "subsets of 3"]
+    two = measures["cross_coherence_2"]
+    assert len(two.details["accuracy"]) == 4
+    assert two.value == pytest.approx(1.0)
+
+
+def test_the_drawn_subsets_are_distinct_and_the_same_each_time():
+    names = [f"m{i}" for i in range(20)]
+    drawn = subsets_of(names, 10, 32)
+    assert drawn == subsets_of(names, 10, 32)
+    assert len(set(drawn)) == 32
+    assert all(len(set(s)) == 10 and list(s) == sorted(s, key=names.index) for s in drawn)
+    assert drawn == sorted(drawn, key=lambda s: [names.index(name) for name in s])
+
+
+def test_up_to_the_limit_all_subsets_are_taken():
+    names = ["a", "b", "c", "d", "e"]
+    assert all(subsets_of(names, k, 32) == list(itertools.combinations(names, k)) for k in range(1, 5))
+
+
+def test_no_modality_is_drawn_more_often_than_another():
+    """Over many sizes of twenty modalities: a modality is in a subset of k with probability k/20."""
+    names = list(range(20))
+    counts = [sum(name in s for k in range(2, 19) for s in subsets_of(names, k, 32)) for name in names]
+    expected = sum(32 * k / 20 for k in range(2, 19))
+    spread = sum(32 * (k / 20) * (1 - k / 20) for k in range(2, 19)) ** 0.5
+    assert all(abs(count - expected) < 4 * spread for count in counts)
 
 
 def test_accuracies_of_several_attributes_are_their_mean():

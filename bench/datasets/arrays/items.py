@@ -98,7 +98,7 @@ def vectors(path: Path, *, binary: bool) -> NDArray[np.float32]:
     if x.dtype.kind != "f" or x.ndim != 2 or not x.shape[1]:
         raise DataMissing(f"{path} is {x.dtype} {list(x.shape)}: vectors are floats, N × numbers")
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is named below
-        x = _with_rows(path, x).astype(np.float32)
+        x = _with_rows(path, x).astype(np.float32, copy=False)
     _check_rows(path, x, np.isfinite, "finite numbers")
     if binary:
         _check_rows(path, x, lambda part: (part >= 0) & (part <= 1), "numbers from 0 to 1 (likelihood: bernoulli)")

@@ -56,8 +56,10 @@ def test_a_method_without_a_naive_form_has_its_row_all_the_same(capsys):
 
 def test_scaling_measures_and_writes(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(scaling, "AXES", {"modalities": (1, 2), "Langevin steps": (2, 4)})
+    monkeypatch.setattr(scaling, "PARTS", {"step": ("modalities", "Langevin steps"), "evaluation": (), "data": ()})
     monkeypatch.setattr(scaling, "TRAINING_ROWS", 64)
     files = ["--json", str(tmp_path / "scaling.json"), "--csv", str(tmp_path / "scaling.csv")]
+    files += ["--plot", str(tmp_path / "scaling.png")]
     assert main([*BASICS, *SETTINGS, "--methods", "mvae,ebm-base", "--scaling", *files]) == 0
     result = json.loads((tmp_path / "scaling.json").read_text())
     assert [(fit["axis"], fit["method"]) for fit in result["exponents"]] == [
@@ -67,6 +69,7 @@ def test_scaling_measures_and_writes(tmp_path, capsys, monkeypatch):
     table = pd.read_csv(tmp_path / "scaling.csv")
     assert list(table["size"]) == [1, 1, 2, 2, 2, 4]
     assert {"seconds", "peak_bytes", "revision", "preset"} <= set(table)
+    assert (tmp_path / "scaling.png").stat().st_size > 0
     out = capsys.readouterr().out
     assert "Milliseconds of a step, by modalities" in out
     assert "Peak MiB of a step, by Langevin steps" in out

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bench.config.changes import changed_settings
+from bench.config.changes import changed_of_all, changed_settings
 from bench.config.names import differing, named, spelled
 from bench.config.resolve import restore
 from bench.errors import UsageError
@@ -41,6 +41,15 @@ def test_changed_settings_are_those_that_the_preset_does_not_have(method, settin
     assert changed(config) == text
     again = one(method, *text.split(), preset="quick")  # as they are, for --set
     assert again.hash == config.hash
+
+
+def test_many_configurations_change_what_each_of_them_does():
+    sweep = ["prior=energy,laplace", "trainer.lr=1e-3,2e-3", "modalities.m0.weight=1,2"]
+    configs = configure(["mmvae"], preset="quick", sweeps=sweep)
+    assert len(configs) == 8
+    one_by_one = [changed_settings(config.as_dict(), presets=POLYMNIST) for config in configs]
+    assert list(changed_of_all(configs, presets=POLYMNIST)) == one_by_one
+    assert len({tuple(settings) for settings in one_by_one}) == 8
 
 
 def test_networks_of_several_kinds_are_told_apart_where_they_differ():

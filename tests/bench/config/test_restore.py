@@ -58,6 +58,25 @@ def test_a_run_that_is_older_than_a_kind_of_data_has_its_hash():
     assert config.model.network.vector == "patch"
 
 
+def test_a_run_that_is_older_than_a_setting_has_its_hash_and_the_value_of_its_time():
+    tree = stored("mopoe")
+    del tree["model"]["max_subsets"]
+    config = restore(tree, "config.yaml", presets=POLYMNIST)
+    assert config.model.max_subsets == 32
+    assert config.hash == hetero("mopoe").hash != hetero("mopoe", "max_subsets=8").hash
+    assert restore(stored("mopoe", "max_subsets=8"), "config.yaml", presets=POLYMNIST).model.max_subsets == 8
+
+
+def test_an_evaluation_that_is_older_than_a_setting_has_its_key():
+    tree = stored("mopoe")
+    tree["evaluation"] = (evaluation := hetero("mopoe").evaluation).as_dict()
+    del tree["evaluation"]["evaluators"]["subsets"]["max_subsets"]
+    old = restore(tree, "config.yaml", presets=POLYMNIST).evaluation
+    assert old.key("evaluators", "subsets") == evaluation.key("evaluators", "subsets")
+    changed_one = hetero("mopoe", "evaluators.subsets.max_subsets=4").evaluation
+    assert changed_one.key("evaluators", "subsets") != evaluation.key("evaluators", "subsets")
+
+
 def changed(*path, value=None, remove=False):
     tree = stored()
     inner = tree

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 import bench
-from bench.datasets.cache import cached, cached_fingerprint
+from bench.datasets.cache import cached, cached_fingerprint, crc32, mapped
 from bench.errors import DataMissing
 from bench.runs import store
 
@@ -42,6 +43,28 @@ def test_the_second_time_nothing_is_built() -> None:
 def test_writing_into_a_tensor_leaves_the_cache_alone() -> None:
     cached("toy/x", 1, [], lambda: ARRAYS)[0]["a"].zero_()
     assert cached("toy/x", 1, [], dict)[0]["a"].sum() > 0
+
+
+def test_a_file_may_be_larger_than_the_memory(tmp_path: Path) -> None:
+    rows, numbers = 3 * os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    with (tmp_path / "large.npy").open("wb") as file:  # a hole: it takes no room on the disk
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (rows, numbers)})
+        file.truncate(file.tell() + rows * numbers)
+    tensor = mapped(tmp_path / "large.npy")
+    assert tensor.shape == (rows, numbers)
+    assert tensor[torch.tensor([0, rows - 1])].sum() == 0
+
+
+def test_the_sum_of_a_file_is_that_of_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.datasets.cache.BLOCK", 7)
+    (tmp_path / "file").write_bytes(bytes(range(100)))
+    assert crc32(tmp_path / "file") == zlib.crc32(bytes(range(100)))
+
+
+@pytest.mark.parametrize("array", [np.asfortranarray(np.arange(6).reshape(2, 3)), np.zeros((0, 3)), np.array(7)])
+def test_arrays_of_every_form_are_mapped(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "a.npy", array)
+    assert (mapped(tmp_path / "a.npy").numpy() == array).all()
 
 
 def test_another_name_version_or_input_is_another_cache(tmp_path: Path) -> None:
@@ -170,7 +193,7 @@ def test_two_processes_at_once_build_one_cache(tmp_path: Path) -> None:
     script = f"""
 import sys, time
 import numpy as np
-from bench.datasets.cache import cached, cached_fingerprint
+from bench.datasets.cache import cached, cached_fingerprint, crc32, mapped
 def build():
     with open({str(tmp_path / "builds")!r}, "a") as log:
         log.write("build\\n")

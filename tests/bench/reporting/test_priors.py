@@ -3,6 +3,7 @@ import math
 import pandas as pd
 import pytest
 
+from bench.reporting import priors
 from bench.reporting.leaderboard import leaderboard, make_tables
 from bench.reporting.markdown import markdown
 from bench.reporting.models import base_method, has_base
@@ -377,3 +378,15 @@ def test_further_protocols_follow_their_prior(tmp_path):
         ("laplace", 0.1),
         ("laplace", 0.9),
     ]
+
+
+def test_the_table_of_the_same_runs_is_made_once_and_of_others_again(tmp_path, monkeypatch):
+    write_run(tmp_path)
+    first, other = read_runs(tmp_path)[0], read_runs(tmp_path)[0]
+    made = []
+    original = priors._table
+    monkeypatch.setattr(priors, "_table", lambda runs: made.append(id(runs)) or original(runs))
+    tables = [priors.priors_table(runs) for runs in (first, first, other, first)]
+    assert made == [id(first), id(other), id(first)]
+    assert tables[0] is tables[1]
+    assert tables[2].equals(tables[0])

@@ -1,8 +1,12 @@
 import pytest
 import torch
 
+from bench.errors import BenchError
 from bench.speed import scaling, timing
-from bench.speed.scaling import exponent, exponents, measure_scaling, repeated
+from bench.speed.apart import apart
+from bench.speed.growth import data_point
+from bench.speed.plot import save_plot
+from bench.speed.scaling import Question, exponent, exponents, foreseen, measure_scaling, repeated
 from bench.speed.tables import print_scaling
 from tests.toy import HETERO_MODALITIES, image_modalities
 
@@ -14,11 +18,16 @@ def quick(monkeypatch):
     monkeypatch.setattr(timing, "BLOCK_SECONDS", 0.0)
 
 
-def measured(monkeypatch, axes, methods=("mmvae", "ebm-generalized")):
-    monkeypatch.setattr(scaling, "AXES", axes)
-    monkeypatch.setattr(scaling, "TRAINING_ROWS", 64)
+def asked(methods=("mmvae", "ebm-generalized"), tuples=6):
     settings = ["trainer.batch_size=16"]
-    return measure_scaling(methods, "polymnist", "smoke", settings, None, image_modalities(5), CPU, rounds=2)
+    return Question(methods, "polymnist", "smoke", settings, None, image_modalities(5), CPU, rounds=2, tuples=tuples)
+
+
+def measured(monkeypatch, axes, methods=("mmvae", "ebm-generalized"), part="step"):
+    monkeypatch.setattr(scaling, "AXES", {"tuples": (64,), **axes})
+    monkeypatch.setattr(scaling, "PARTS", {"step": (), "evaluation": (), "data": (), part: tuple(axes)})
+    monkeypatch.setattr(scaling, "TRAINING_ROWS", 64)
+    return measure_scaling(asked(methods))
 
 
 def test_a_step_with_one_expert_per_row_is_linear_in_modalities(monkeypatch):
@@ -50,7 +59,7 @@ def test_decoders_grow_with_the_latent(monkeypatch):
     assert large["peak_bytes"] > small["peak_bytes"]
 
 
-def test_what_is_beyond_the_machine_is_a_point_without_costs(monkeypatch, capsys):
+def test_what_is_beyond_the_machine_is_a_point_without_costs(monkeypatch, capsys, tmp_path):
     step = scaling.measure_point
 
     def full(config, data, rounds):
@@ -61,15 +70,69 @@ def test_what_is_beyond_the_machine_is_a_point_without_costs(monkeypatch, capsys
     monkeypatch.setattr(scaling, "measure_point", full)
     points = measured(monkeypatch, {"modalities": (2, 4)}, ["mmvae", "mopoe"])
     assert points[-1] == {
+        "part": "step",
         "method": "mopoe",
         "axis": "modalities",
         "size": 4,
         "failed": "[enforce fail] can't allocate memory",
     }
     print_scaling({"points": points, "exponents": exponents(points)})
+    save_plot(points, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     out = capsys.readouterr().out
     assert "Milliseconds of a step, by modalities" in out
-    assert "mopoe, modalities 4: beyond this machine ([enforce fail] can't allocate memory)" in out
+    assert "a step, mopoe, modalities 4: beyond this machine ([enforce fail] can't allocate memory)" in out
+
+
+@pytest.mark.parametrize("name", ["mvae", "mmvae", "mmvaeplus", "mmjsd", "mvtcae", "mopoe"])
+def test_every_method_is_trained_at_a_cost_linear_in_modalities(monkeypatch, name):
+    """From ten on, as MoPoE takes all of its subsets before; its products of 32 are a small part of networks."""
+    fits = exponents(measured(monkeypatch, {"modalities": (10, 20)}, [name]))
+    assert fits[0]["flops"] == pytest.approx(1.0, abs=0.05)
+    assert fits[0]["peak_bytes"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_an_evaluation_is_measured_in_a_process_of_its_own(monkeypatch):
+    two, four = measured(monkeypatch, {"modalities": (2, 4)}, ["mvae"], part="evaluation")
+    assert four["seconds"] > 0
+    assert four["data_bytes"] == 2 * two["data_bytes"] == 4 * 6 * 2352
+    assert two["peak_bytes"] > 0
+
+
+def test_data_are_read_from_files_larger_than_what_is_held(monkeypatch):
+    few, many = measured(monkeypatch, {"tuples": (64, 128)}, ["mvae", "mmvae"], part="data")
+    assert (few["method"], few["part"]) == ("all", "data")
+    assert many["data_bytes"] == 2 * few["data_bytes"]
+
+
+def test_data_that_the_disk_has_no_room_for_are_beyond_the_machine(monkeypatch):
+    usage = type("Usage", (), {"free": 1 << 20})
+    monkeypatch.setattr("bench.speed.growth.shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(BenchError, match=r"files of 0\.\d GiB, where 0\.0 GiB of disk are free"):
+        data_point(image_modalities(5), 10_000, 16)
+
+
+def test_what_is_foreseen_to_be_too_much_is_not_tried(monkeypatch):
+    what = {"part": "step", "method": "mvae", "axis": "modalities"}
+    points = [{**what, "size": n, "seconds": n**2, "peak_bytes": 10**6 * n} for n in (2, 5)]
+    ask = {**what, "size": 100}
+    assert foreseen(ask, points[:1]) is None
+    assert foreseen({**ask, "size": 10}, points) is None
+    assert foreseen(ask, points) == "foreseen to take 10000 s, of 600 s"
+    monkeypatch.setattr(scaling, "LONGEST", 1e9)
+    monkeypatch.setattr(scaling, "available", lambda: 5 * 10**7)
+    assert foreseen(ask, points) == "foreseen to take 100,000,000 bytes, of 50,000,000 bytes"
+    assert foreseen(ask, [*points, {**what, "size": 10, "failed": "no"}]) == "a smaller size is beyond it already"
+    assert foreseen({**ask, "method": "mmvae"}, points) is None
+
+
+def test_a_measurement_apart_that_fails_says_why():
+    with pytest.raises(RuntimeError, match="no such thing"):
+        apart(failing)
+
+
+def failing():
+    raise RuntimeError("no such thing")
 
 
 def test_exponents_are_of_power_laws():
