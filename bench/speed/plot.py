@@ -12,7 +12,7 @@ from bench.runs.store import write_atomic
 from bench.speed.tables import PART_NAMES
 
 COSTS = {"seconds": ("seconds", 1), "peak_bytes": ("peak MiB", 2**20)}
-PANEL = 2.6  # inches
+PANEL = 3.2  # inches
 
 
 def save_plot(points: list[dict[str, Any]], path: Path) -> None:
@@ -31,8 +31,11 @@ def save_plot(points: list[dict[str, Any]], path: Path) -> None:
                     line = [[p["size"] for p in of], [p[cost] / unit for p in of]]
                     panel.plot(*line, "o-", ms=3, lw=1, color=f"C{methods.index(method)}", label=method)
             panel.set(xscale="log", yscale="log", xlabel=axis, ylabel=label)
+            sizes = sorted({p["size"] for p in points if (p["part"], p["axis"]) == (part, axis)})
+            panel.set_xticks(sizes, [f"{size:g}" for size in sizes])
+            panel.minorticks_off()
             panel.set_title(PART_NAMES[part], fontsize=8)
             panel.grid(color="0.9")
     handles, names = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False, fontsize=7)
+    figure.legend(handles, names, loc="outside lower center", ncols=min(6, 2 * len(columns)), frameon=False, fontsize=7)
     write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=130))
