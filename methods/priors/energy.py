@@ -19,8 +19,8 @@ from methods.priors.factorised import FactorisedPrior
 from methods.priors.langevin import PersistentChains, langevin
 
 CHUNK = 2**15  # samples of p0 whose energies are computed at once, of the many that log Z takes
-MOMENTS = 0.01  # weight of the newest batch in the running moments of the posterior
-WAIT = 5.0  # energy gap beyond which an energy waits for its persistent chains
+MOMENTS = 0.01  # weight of the newest batch in the running moments of the posterior, and in the running energy gap
+HEALTHY = 2.0  # energy gap beyond which an energy waits for its persistent chains
 AVERAGE = 0.005  # weight of the newest parameters in their average, of an energy that learns alone
 
 
@@ -49,6 +49,9 @@ class EnergyPrior(FactorisedPrior):
             self.register_buffer("std", torch.ones(dim))
             self.register_buffer("batches", torch.zeros(()))
         self.persistent = PersistentChains(config.buffer, dim, config.fresh) if config.buffer else None
+        if config.buffer:
+            self.gap: Tensor
+            self.register_buffer("gap", torch.zeros(()))
 
     def inwards(self, z: Tensor) -> Tensor:
         """z -> u, each [..., D]."""
@@ -153,9 +156,10 @@ class EnergyPrior(FactorisedPrior):
             negative = langevin(self.score, start, c.steps, c.step_size, streams.langevin)
         f_pos, f_neg = self.network(positive).squeeze(-1), self.network(negative).squeeze(-1)
         loss = f_pos.mean() - f_neg.mean()
-        if self.persistent is not None:
+        if self.persistent is not None and self.training:
             # Far ahead of its chains an energy makes them diverge, and nothing opposes it any more: it waits for them.
-            loss = loss.clamp_min(-WAIT)
+            self.gap.lerp_(loss.detach(), MOMENTS)
+            loss = loss * (self.gap > -HEALTHY)
         if c.penalty:
             loss = loss + c.penalty * (f_pos.square().mean() + f_neg.square().mean())
         terms = {
