@@ -53,7 +53,7 @@ def test_cub_has_every_method_with_the_published_weights(preset_name):
         assert config.model.prior.name == ("normal" if normal else one(name).model.prior.name)
         weights = {m: likelihood.weight for m, likelihood in config.modalities.items()}
         published = {"image": pytest.approx(32 / (3 * 64 * 64)), "caption": 5.0}
-        assert weights == ({"image": 0.03, "caption": 1.0} if preset_name == "quick" else published)
+        assert weights == ({"image": 0.06, "caption": 2.0} if preset_name == "quick" else published)
         assert config.modalities["image"].scale == 0.01
     padded = bird("mmvae", preset=preset_name).modalities["caption"].likelihood == "categorical-padded"
     assert padded == (preset_name == "paper")
