@@ -89,8 +89,9 @@ def print_leaderboard(out: Path) -> None:
 def _short(row: Mapping[Any, Any]) -> tuple[str, ...]:
     prior = row["trained_prior"] if row["prior"] == "own" else f"{row['prior']}, fitted"
     joint, cross = (_interval(row, f"{name}_coherence") for name in ("joint", "cross"))
-    collapsed = " COLLAPSED" if str(row["collapsed_seeds"]) not in ("", "0") else ""
-    return row["method"], prior, str(row["seeds"]), f"{joint}{collapsed}", cross, row["settings"]
+    # Before what may be long: the last column is folded.
+    collapsed = "COLLAPSED " if str(row["collapsed_seeds"]) not in ("", "0") else ""
+    return row["method"], prior, str(row["seeds"]), joint, cross, f"{collapsed}{row['settings']}"
 
 
 def _interval(row: Mapping[Any, Any], name: str) -> str:

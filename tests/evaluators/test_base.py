@@ -24,7 +24,8 @@ def test_unknown_labels_are_neither_hit_nor_miss():
 def labelled(**labels):
     """The part of a context that accuracies need."""
     known = {name: torch.tensor(y) for name, y in labels.items()}
-    return SimpleNamespace(labels=lambda: known, attributes={"shape": 4, "colour": 3, "size": 10})
+    test, attributes = SimpleNamespace(labels=known), {"shape": 4, "colour": 3, "size": 10}
+    return SimpleNamespace(labels=lambda: known, test=test, attributes=attributes, published=None)
 
 
 def test_an_accuracy_of_one_attribute():
@@ -36,9 +37,9 @@ def test_an_accuracy_of_one_attribute():
 def test_an_accuracy_counts_the_tuples_of_the_attribute_that_is_known_of_the_fewest():
     """With weights 1/A on attributes over n_a tuples of one correlation of 1, the deviation is at most √(p(1 − p)/n)
     with the smallest n_a, since √(p(1 − p)) is concave."""
-    measure = accuracy_measure(labelled(shape=[0, 1, 2, 3], colour=[0, -1, -1, 2]), 0.5, "pairs")
+    measure = accuracy_measure(labelled(shape=[0, 1, 2, 3], colour=[0, -1, -1, 0]), 0.5, "pairs")
     assert measure.n == 2
-    assert measure.chance == pytest.approx((1 / 4 + 1 / 3) / 2)
+    assert measure.chance == pytest.approx((1 / 4 + 1) / 2)  # the share of the most frequent class
     assert (measure.low, measure.high) == wilson(0.5, 2)
 
 

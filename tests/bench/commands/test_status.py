@@ -118,7 +118,10 @@ def test_to_ask_for_the_status_imports_no_torch(out):
     """Also where runs of two configurations are told apart."""
     for run in (RUN, RUN.replace("0123", "4567")):
         write_status(out, "done", run=run)
-        write_json(out / run / "config.yaml", {"model": {"beta": int(run[28])}, "trainer": {}, "modalities": {}})
+        names = {"method": "mmvae", "dataset": "polymnist", "source": "bundled", "preset": "quick"}
+        names["fingerprint"] = "f" * 64
+        config = {**names, "model": {"beta": int(run[28])}, "trainer": {"epochs": 1}, "modalities": {}}
+        write_json(out / run / "config.yaml", config)
     code = "import sys; from bench.cli import main; main(sys.argv[1:]); print('torch' in sys.modules)"
     command = [sys.executable, "-c", code, "status", "--out", str(out)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -71,7 +71,7 @@ def test_a_prior_adds_its_measures_and_touches_nothing_else(run, prior):
     assert {"settings", "label", "record", "fit_seconds", "code", "versions", "hardware"} <= set(written)
     assert written["parameters"] > 0
     assert written["milliseconds_per_1000_samples"] > 0
-    why = {"energy": "up to a constant", "bootstrap": "no density"}
+    why = {"energy": "up to a constant", "energy-on-mixture": "up to a constant", "bootstrap": "no density"}
     if prior in why:
         assert why[prior] in written["absent"]["aggregate_log_likelihood"]
     else:

@@ -84,8 +84,8 @@ def test_nothing_of_the_method_or_of_anybodys_random_numbers_changes(name, prior
 @pytest.mark.parametrize("mode", [True, False])
 def test_the_method_is_measured_in_eval_mode_and_gets_its_own_back(monkeypatch, mode):
     method, seen = make_method("mmvae").train(mode), set()
-    batch = Split.batch
-    monkeypatch.setattr(Split, "batch", lambda self, rows: (seen.add(method.training), batch(self, rows))[1])
+    stored = Split.stored
+    monkeypatch.setattr(Split, "stored", lambda self, rows: (seen.add(method.training), stored(self, rows))[1])
     validation(method)(1.0)
     assert seen == {False}
     assert method.training == mode
