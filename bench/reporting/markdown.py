@@ -10,9 +10,10 @@ import pandas as pd
 
 from bench.reporting.changes import settings_of
 from bench.reporting.health import STRAINED
+from bench.reporting.labels import by_section, section_title
 from bench.reporting.measures import absent_lines, further_lines
 from bench.reporting.prior_lines import prior_table
-from bench.reporting.priors import SECTION, priors_table
+from bench.reporting.priors import priors_table
 from bench.reporting.rows import COLLAPSED, OWN, PUBLISHED
 
 ONE_MODEL = (
@@ -37,10 +38,10 @@ Row = Mapping[Any, Any]
 def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> str:
     """One section per dataset, source, preset, data and evaluation, then what failed and why."""
     lines = ["# Leaderboard", ""]
-    sections = _grouped(table.to_dict("records"))
-    of_section = _grouped(runs.to_dict("records"))
-    priors = _grouped(priors_table(runs).to_dict("records"))
-    titles = [_title(rows[0]) for rows in sections.values()]
+    sections = by_section(table.to_dict("records"))
+    of_section = by_section(runs.to_dict("records"))
+    priors = by_section(priors_table(runs).to_dict("records"))
+    titles = [section_title(rows[0]) for rows in sections.values()]
     for (key, rows), title in zip(sections.items(), titles, strict=True):
         evaluation = f", {rows[0]['evaluation']}" if titles.count(title) > 1 else ""
         own = [row for row in rows if row["prior"] == OWN]
@@ -56,17 +57,6 @@ def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> s
             *absent_lines(of_section[key]),
         ]
     return "\n".join([*lines, *_failed_lines(failed.to_dict("records"))])
-
-
-def _grouped(rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]:
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[key] for key in SECTION), []).append(row)
-    return groups
-
-
-def _title(row: Row) -> str:
-    return f"{row['dataset']}, {row['source']} data, preset {row['preset']}"
 
 
 def _join(separator: str, rows: Sequence[Row], key: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench.reporting.health import warning
+from bench.reporting.labels import SECTION
 from bench.reporting.models import has_base
 from bench.reporting.rows import OWN
 from bench.runs.measured import FIT, StoredMeasure
@@ -34,7 +35,6 @@ OF_AGGREGATE = {
     f"{VARIANCE}_coherent": f"{VARIANCE}_aggregate_coherent",
 }
 
-SECTION = ["dataset", "source", "preset", "data_fingerprint", "evaluation"]
 MODEL = ["method", "trained_prior", "config_hash"]
 COLUMNS = [
     *["dataset", "source", "preset", *MODEL, "seed", "role", "prior"],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.reporting.priors import SECTION
+from bench.reporting.labels import by_section
 from bench.reporting.rows import OWN, PUBLISHED
 
 METRICS = {
@@ -43,9 +43,7 @@ def tex(table: pd.DataFrame) -> str:
     Bold is, in every column, the best mean over several seeds and each whose 95 % interval overlaps that of the best;
     rows of one model, and those with collapsed seeds, are never bold.
     """
-    sections: dict[tuple[Any, ...], list[Row]] = {}
-    for row in table.to_dict("records"):
-        sections.setdefault(tuple(row[key] for key in SECTION), []).append(row)
+    sections = by_section(table.to_dict("records"))
     return "\n".join(["% Needs \\usepackage{booktabs}", *map(_environment, sections.values())])
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 
 from bench.reporting.figures import chains, coherence, pareto, priors, training
 from bench.reporting.figures.canvas import save, style
-from bench.reporting.priors import SECTION, priors_table
+from bench.reporting.labels import by_section
+from bench.reporting.priors import priors_table
 from bench.reporting.rows import OWN
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
     Those that an earlier report made of the same datasets, sources and presets, and this one did not, are removed.
     """
     written, names = [], set()
-    sections = _grouped(table.to_dict("records"))
-    of_section = _grouped(runs.to_dict("records"))
-    of_priors = _grouped(priors_table(runs).to_dict("records"))
+    sections = by_section(table.to_dict("records"))
+    of_section = by_section(runs.to_dict("records"))
+    of_priors = by_section(priors_table(runs).to_dict("records"))
     with style():
         for key, rows in sections.items():
             for name, draw in _figures(rows, of_section[key], of_priors[key], _title(key, rows)):
@@ -107,10 +108,3 @@ def _stem(key: tuple[Any, ...], keys: Sequence[tuple[Any, ...]]) -> str:
     if len(evaluations) > 1:
         parts.append(f"evaluation-{evaluations.index(evaluation) + 1}")
     return "-".join(parts)
-
-
-def _grouped(rows: Rows) -> dict[tuple[Any, ...], list[Mapping[Any, Any]]]:
-    groups: dict[tuple[Any, ...], list[Mapping[Any, Any]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[key] for key in SECTION), []).append(row)
-    return groups

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.reporting.labels import labels_of
+from bench.reporting.labels import by_section, labels_of, section_title
 from bench.reporting.models import base_method
-from bench.reporting.priors import SECTION, priors_table
+from bench.reporting.priors import priors_table
 from bench.reporting.rows import OWN
 
 Row = Mapping[Any, Any]
@@ -66,9 +66,9 @@ def key_of(row: Row) -> tuple[str, str]:
 
 def sections_of(rows: Sequence[Row], runs: pd.DataFrame) -> list[Section]:
     """The page's sections, in the order of the leaderboard's rows."""
-    grouped, of_section = _grouped(rows), _grouped(runs.to_dict("records"))
-    of_priors = _grouped(priors_table(runs).to_dict("records"))
-    titles = [_title(rows[0]) for rows in grouped.values()]
+    grouped, of_section = by_section(rows), by_section(runs.to_dict("records"))
+    of_priors = by_section(priors_table(runs).to_dict("records"))
+    titles = [section_title(rows[0]) for rows in grouped.values()]
     return [
         _section(f"s{number}", _unique(title, titles, rows[0]), rows, of_section[key], of_priors.get(key, []))
         for number, ((key, rows), title) in enumerate(zip(grouped.items(), titles, strict=True), 1)
@@ -97,17 +97,6 @@ def _paints(shown: Sequence[Row], labels: Mapping[tuple[str, str], str]) -> dict
         for place, row in enumerate(sorted(members, key=lambda row: (row["method"] != base, row["method"]))):
             paints[labels[key_of(row)]] = Paint(colour, SYMBOLS[place % len(SYMBOLS)])
     return paints
-
-
-def _grouped(rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Row]]:
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[key] for key in SECTION), []).append(row)
-    return groups
-
-
-def _title(row: Row) -> str:
-    return f"{row['dataset']}, {row['source']} data, preset {row['preset']}"
 
 
 def _unique(title: str, titles: Sequence[str], row: Row) -> str:

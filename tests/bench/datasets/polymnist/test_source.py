@@ -49,7 +49,7 @@ def test_another_version_of_the_recipe_is_built_again(data_root: Path, monkeypat
     first = POLYMNIST.load("bundled", data_root).fingerprint
     monkeypatch.setattr(recipe, "SEED", 43)
     assert POLYMNIST.load("bundled", data_root).fingerprint == first
-    monkeypatch.setattr(recipe, "VERSION", recipe.VERSION + 1)
+    monkeypatch.setattr(type(POLYMNIST), "version", recipe.VERSION + 1)
     assert POLYMNIST.load("bundled", data_root).fingerprint != first
 
 
