@@ -13,6 +13,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from evaluators.context import Context
 
+Z = 1.959964  # standard errors of a 95 % interval
+
 Better = Literal["higher", "lower"]
 Labels = Mapping[str, Mapping[str, Tensor]]  # attribute -> modality -> predicted labels [N]
 
@@ -177,7 +179,7 @@ def class_shares(context: Context) -> dict[str, list[float]]:
     return shares
 
 
-def wilson(value: float, n: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson(value: float, n: int, z: float = Z) -> tuple[float, float]:
     """95 % Wilson score interval of a proportion `value` of n independent trials."""
     centre = (value + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(value * (1 - value) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)

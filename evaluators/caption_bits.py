@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from evaluators.base import Evaluator, Measure, Measures
-from evaluators.captions import Z, fitted, ratio, sentences_of
+from evaluators.base import Evaluator, Measure, Measures, Z
+from evaluators.captions import fitted
 from evaluators.context import Context
-from evaluators.sentences import Sentence, events, needs_text, texts
+from evaluators.sentences import Sentence, events, needs_text, ratio, sentences_of, texts
 from evaluators.trigram import Trigram
 from methods.base import require
 

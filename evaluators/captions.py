@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from evaluators.base import Evaluator, Measure, Measures, wilson
-from evaluators.context import Context, Source, Tuples
+from evaluators.base import Evaluator, Measure, Measures, Z, wilson
+from evaluators.context import Context, Source
 from evaluators.sentences import (
     Sentence,
     events,
@@ -17,7 +17,9 @@ from evaluators.sentences import (
     nearest_sentence,
     needs_text,
     padded,
+    ratio,
     rules,
+    sentences_of,
     texts,
     well_formed,
     words,
@@ -25,8 +27,6 @@ from evaluators.sentences import (
 from evaluators.trigram import Trigram
 from methods.base import require
 from methods.modality import TextModality
-
-Z = 1.959964  # standard errors of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -106,41 +106,55 @@ class Real:
     trigram: Trigram
     known: frozenset[Sentence]  # the words of each training sentence
     searched: list[Sentence]  # some of them
-    distance: float  # of held-out sentences to the nearest of those
+    most: int  # held-out sentences whose nearest one is looked for
 
     @classmethod
     def of(cls, context: Context, name: str, modality: TextModality, settings: CaptionsSettings) -> Real:
         training = sentences_of(context.train, name, torch.arange(len(context.train)), context)
         held_out = sentences_of(context.test, name, context.rows(), context)
         known = list(dict.fromkeys(words(training)))
-        searched = _some(known, settings.training)
         return cls(
             training=training,
             held_out=held_out,
             trigram=fitted(training, modality),
             known=frozenset(known),
-            searched=searched,
-            distance=nearest_sentence(_some(words(held_out), settings.generated), searched).mean().item(),
+            searched=_some(known, settings.training),
+            most=settings.generated,
         )
 
+    # What held-out sentences have, of which the ceilings are; it serves samples of the prior and cross generation.
 
-def sentences_of(split: Tuples, name: str, rows: Tensor, context: Context) -> Tensor:
-    """Those of a split's rows: [N, T]."""
-    parts = rows.to(context.device).split(context.batch_size)
-    return torch.cat([split.batch(part)[name].cpu() for part in parts])
+    @cached_property
+    def held_out_words(self) -> list[Sentence]:
+        return words(self.held_out)
+
+    @cached_property
+    def form(self) -> float:
+        return _share(well_formed(self.held_out))
+
+    @cached_property
+    def training_form(self) -> float:
+        return _share(well_formed(self.training))
+
+    @cached_property
+    def copied(self) -> float:
+        return _share(torch.tensor([s in self.known for s in self.held_out_words]))
+
+    @cached_property
+    def bits(self) -> float | None:
+        """None where no sentence has a word or an <eos>."""
+        held_out = events(self.held_out)
+        return ratio([self.trigram.bits(s) for s in held_out], held_out)[0] if any(held_out) else None
+
+    @cached_property
+    def distance(self) -> float:
+        """To the nearest of `searched`."""
+        return nearest_sentence(_some(self.held_out_words, self.most), self.searched).mean().item()
 
 
 def fitted(training: Tensor, modality: TextModality) -> Trigram:
     """The trigram model of training sentences [N, T]; its tokens are the words, <unk> and <eos>."""
     return Trigram(events(training), len(modality.vocabulary) - 1)
-
-
-def ratio(bits: Sequence[float], sentences: Sequence[Sentence]) -> tuple[float, float]:
-    """Σ_i b_i / Σ_i |c_i| and, to first order, its standard error over sentences; at least one has to have a token."""
-    lengths = torch.tensor([len(s) for s in sentences], dtype=torch.float64)
-    each = torch.tensor(bits, dtype=torch.float64)
-    value = (each.sum() / lengths.sum()).item()
-    return value, ((each - value * lengths).square().sum().sqrt() / lengths.sum()).item()
 
 
 def _measures(drawn: Drawn, real: Real, settings: CaptionsSettings) -> Measures:
@@ -156,24 +170,23 @@ def _form(drawn: Drawn, real: Real) -> Measure:
     details = {
         "rules": {rule: _share(kept) for rule, kept in rules(drawn.tokens).items()},
         "only_padding_after_the_end": _share(padded(drawn.tokens)),
-        "training": _share(well_formed(real.training)),
+        "training": real.training_form,
     }
-    value, ceiling = _share(well_formed(drawn.tokens)), _share(well_formed(real.held_out))
-    return replace(_proportion(value, drawn.n, drawn.protocol), better="higher", ceiling=ceiling, details=details)
+    measure = _proportion(_share(well_formed(drawn.tokens)), drawn.n, drawn.protocol)
+    return replace(measure, better="higher", ceiling=real.form, details=details)
 
 
 def _copied(drawn: Drawn, real: Real) -> Measure:
-    value, held_out = (_share(torch.tensor([s in real.known for s in words(x)])) for x in (drawn.tokens, real.held_out))
+    value = _share(torch.tensor([s in real.known for s in words(drawn.tokens)]))
     measure = _proportion(value, drawn.n, f"{drawn.protocol}, all training sentences")
-    return replace(measure, ceiling=held_out, details={"different_training_sentences": len(real.known)})
+    return replace(measure, ceiling=real.copied, details={"different_training_sentences": len(real.known)})
 
 
 def _bits(drawn: Drawn, real: Real) -> Measure | str:
-    sentences, held_out = events(drawn.tokens), events(real.held_out)
-    if not any(sentences) or not any(held_out):
+    sentences = events(drawn.tokens)
+    if not any(sentences) or real.bits is None:
         return "no sentence has a word or an <eos>"
     value, error = ratio([real.trigram.bits(s) for s in sentences], sentences)
-    ceiling, _ = ratio([real.trigram.bits(s) for s in held_out], held_out)
     # Several sentences of one tuple are not independent: the error is that of one for each.
     error *= (len(sentences) / drawn.n) ** 0.5
     return Measure(
@@ -183,8 +196,11 @@ def _bits(drawn: Drawn, real: Real) -> Measure | str:
         low=max(0.0, value - Z * error),
         high=value + Z * error,
         interval="95 % normal over sentences, one model",
-        ceiling=ceiling,
-        details={"words_per_sentence": _words(drawn.tokens), "held_out_words_per_sentence": _words(real.held_out)},
+        ceiling=real.bits,
+        details={
+            "words_per_sentence": _mean_length(words(drawn.tokens)),
+            "held_out_words_per_sentence": _mean_length(real.held_out_words),
+        },
     )
 
 
@@ -212,9 +228,8 @@ def _share(kept: Tensor) -> float:
     return kept.double().mean().item()
 
 
-def _words(tokens: Tensor) -> float:
-    found = words(tokens)
-    return sum(map(len, found)) / len(found)
+def _mean_length(sentences: list[Sentence]) -> float:
+    return sum(map(len, sentences)) / len(sentences)
 
 
 def _some(sentences: list[Sentence], most: int) -> list[Sentence]:

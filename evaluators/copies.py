@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evaluators.base import Evaluator, Measure, Measures
+from evaluators.base import Evaluator, Measure, Measures, Z
 from evaluators.context import Context
 from evaluators.neighbours import nearest
 from methods.base import Batch, Streams, require
@@ -83,8 +83,8 @@ def _measure(prior: Tensor, held_out: Tensor, training: int) -> Measure:
         value=value,
         protocol=f"{n} prior samples to training z, ratio to held-out",
         n=n,
-        low=max(0.0, value - 1.959964 * error),
-        high=value + 1.959964 * error,
+        low=max(0.0, value - Z * error),
+        high=value + Z * error,
         interval="95 % normal over samples, one model",
         details={
             "prior": of_prior,

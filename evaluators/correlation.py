@@ -8,12 +8,11 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from evaluators.base import Evaluator, Measure, Measures, mean, needs_several
+from evaluators.base import Evaluator, Measure, Measures, Z, mean, needs_several
 from evaluators.context import Context
 from methods.base import require
 
 RIDGE = 1e-3  # share of the mean variance that is added to each feature's: some are constant
-Z = 1.959964  # standard errors of a 95 % interval
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evaluators.base import Evaluator, Measure, Measures
+from evaluators.base import Evaluator, Measure, Measures, Z
 from evaluators.context import Context
 from methods.base import Batch, Method, Streams, require
 from methods.objectives import effective_sample_size, iwae
@@ -124,8 +124,8 @@ def _likelihood(method: Method, log_weights: Tensor, details: dict[str, Any]) ->
         protocol=f"importance-sampling K={k}",
         n=n,
         better="higher",
-        low=None if error is None else value - 1.959964 * error,
-        high=None if error is None else value + 1.959964 * error,
+        low=None if error is None else value - Z * error,
+        high=None if error is None else value + Z * error,
         interval=None if error is None else "95 % normal over tuples, one model",
         details=details,
     )

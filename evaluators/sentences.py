@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from evaluators.context import Context, Source
+from evaluators.context import Context, Source, Tuples
 from methods.modality import END, PAD, SPECIAL, TextModality
 
 Sentence = tuple[int, ...]  # ids of its words
@@ -23,6 +23,12 @@ def texts(context: Context) -> dict[str, TextModality]:
 def needs_text(context: Context) -> str | None:
     """The reason of an evaluator of sentences."""
     return None if texts(context) else "no modality of the data is text"
+
+
+def sentences_of(split: Tuples, name: str, rows: Tensor, context: Context) -> Tensor:
+    """Those of a split's rows: [N, T]."""
+    parts = rows.to(context.device).split(context.batch_size)
+    return torch.cat([split.batch(part)[name].cpu() for part in parts])
 
 
 @torch.no_grad()
@@ -87,6 +93,14 @@ def words(tokens: Tensor) -> list[Sentence]:
 def _up_to_end(tokens: Tensor) -> Iterator[list[int]]:
     for row in tokens.tolist():
         yield row[: row.index(END) + 1] if END in row else row
+
+
+def ratio(bits: Sequence[float], sentences: Sequence[Sentence]) -> tuple[float, float]:
+    """Σ_i b_i / Σ_i |c_i| and, to first order, its standard error over sentences; at least one has to have a token."""
+    lengths = torch.tensor([len(s) for s in sentences], dtype=torch.float64)
+    each = torch.tensor(bits, dtype=torch.float64)
+    value = (each.sum() / lengths.sum()).item()
+    return value, ((each - value * lengths).square().sum().sqrt() / lengths.sum()).item()
 
 
 def nearest_sentence(a: Sequence[Sentence], b: Sequence[Sentence]) -> Tensor:

@@ -41,7 +41,7 @@ def list_command(options: argparse.Namespace) -> int:
     print_table((e.name, e.what, size(e.size), f"{datetime.fromtimestamp(e.made):%Y-%m-%d}") for e in found)
     print(printable(f"{_count(found)} in {root}"))
     if others := strangers(root.resolve()):
-        print(printable(f"not made by bench, and left alone: {', '.join(others)}"))
+        print(printable(f"not made by bench, and kept: {', '.join(others)}"))
     return 0
 
 

@@ -135,7 +135,8 @@ def registered() -> Iterator[Check]:
 
 def data(data_root: Path) -> Iterator[Check]:
     """Which sources of which dataset are here. A default run needs one of the first dataset's."""
-    from bench.config.presets import load_preset, preset_names
+    from bench.config.folders import preset_names
+    from bench.config.presets import load_preset
 
     for number, name in enumerate(DATASETS):
         bad = NOTE if number else BROKEN

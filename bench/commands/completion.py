@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from importlib import resources
 from typing import Any
 
 from bench.commands import Subparsers
 from bench.commands.executors import EXECUTORS
+from bench.config.folders import preset_names, presets_folder
 from bench.datasets import DATASETS
 from bench.errors import BenchError
 from evaluators import EVALUATORS
@@ -84,9 +84,9 @@ def several_of(names: Iterable[str]) -> Completer:
 def presets(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     """Of the dataset that is named, if it is one of the project's own: another would have to be imported."""
     dataset = getattr(parsed_args, "dataset", None)
-    folders = [resources.files("bench.config") / "presets" / name for name in ([dataset] if dataset else DATASETS.own)]
-    files = [file.name for folder in folders if folder.is_dir() for file in folder.iterdir()]
-    return [name.removesuffix(".yaml") for name in files if name.endswith(".yaml")]
+    return [
+        preset for name in ([dataset] if dataset else DATASETS.own) for preset in preset_names(presets_folder(name))
+    ]
 
 
 def runs(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:

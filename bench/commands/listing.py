@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Iterator
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from bench.commands import Subparsers
 from bench.commands.options import add_data_root_option
+from bench.config.folders import presets_folder
 from bench.datasets import DATASETS
 from bench.errors import BenchError
 from evaluators import EVALUATORS
@@ -94,7 +94,7 @@ def _presets() -> Iterator[Line]:
 def _presets_folder(dataset: str) -> Traversable:
     """Where they are; only an installed package's dataset has to be imported for it."""
     if dataset in DATASETS.own:
-        return resources.files("bench.config") / "presets" / dataset
+        return presets_folder(dataset)
     return DATASETS.load(dataset).presets
 
 

@@ -15,19 +15,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml
 
+from bench.config.folders import preset_names, presets_folder
 from bench.config.schema import NAME, as_plain
 from bench.config.values import field_defaults, field_types, read_yaml, shown
 from bench.errors import UsageError, unknown
 from evaluators import EVALUATORS
 from methods import METHODS, PRIORS, method_class
-
-ORDER = ("smoke", "quick", "overnight", "paper")  # of their cost; others come after them
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,21 +83,6 @@ class Preset:
             f"numbers that you mean:\n  {lines}\nor name in its class a method whose entries suit it, such as "
             'like = "mmvae"'
         )
-
-
-def presets_folder(dataset: str) -> Traversable:
-    """Where the presets of this project's own datasets are."""
-    return resources.files("bench.config") / "presets" / dataset
-
-
-def preset_names(folder: Traversable) -> list[str]:
-    """The presets in a folder, the cheapest first."""
-    names = [path.name.removesuffix(".yaml") for path in _files(folder) if path.name.endswith(".yaml")]
-    return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
-
-
-def _files(folder: Traversable) -> list[Traversable]:
-    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def load_preset(dataset: str, preset: str, folder: Traversable | None = None, source: str | None = None) -> Preset:

@@ -8,8 +8,9 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from bench.config.evaluation import build_evaluation, preset_evaluation
+from bench.config.folders import preset_names, presets_folder
 from bench.config.names import NONE_HELD_OUT
-from bench.config.presets import Preset, load_preset, preset_names, presets_folder
+from bench.config.presets import Preset, load_preset
 from bench.config.schema import NAME, EvaluationConfig, LikelihoodConfig, RunConfig, TrainerConfig
 from bench.config.values import build, clipped, shown, with_later
 from bench.errors import UsageError, unknown

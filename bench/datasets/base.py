@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Protocol
@@ -212,8 +211,3 @@ class DatasetSource(Protocol):
 
     def fetch(self, data_root: Path, report: Report | None = None) -> Path:
         """Downloads what is published into `data_root`; returns its folder. Raises DataMissing."""
-
-
-def own_presets(name: str) -> Traversable:
-    """The folder of the presets of a dataset that comes with the bench."""
-    return resources.files("bench.config") / "presets" / name

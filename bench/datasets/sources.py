@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from bench.datasets.base import own_presets
+from bench.config.folders import presets_folder
 from bench.datasets.cache import Arrays
 from bench.datasets.files import reason, refusing
 from bench.errors import DataMissing, UsageError, unknown
@@ -31,7 +31,7 @@ class OfSources:
 
     @property
     def presets(self) -> Traversable:
-        return own_presets(self.name)
+        return presets_folder(self.name)
 
     def choose_source(self, source: str, data_root: Path) -> str:
         if source not in ("auto", *self.sources):

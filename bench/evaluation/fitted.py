@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from evaluators.base import Measure, Measures
+from evaluators.base import Measure, Measures, Z
 from evaluators.context import Context
 from methods.base import Streams
 from methods.priors.base import Prior
@@ -40,8 +40,8 @@ def aggregate_log_likelihood(context: Context) -> Measures:
             protocol="log p(z) of held-out aggregate posterior, nats per dimension",
             n=n,
             better="higher",
-            low=None if error is None else value - 1.959964 * error,
-            high=None if error is None else value + 1.959964 * error,
+            low=None if error is None else value - Z * error,
+            high=None if error is None else value + Z * error,
             interval=None if error is None else "95 % normal over tuples, one model",
         )
     }

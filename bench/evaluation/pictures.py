@@ -38,21 +38,21 @@ def grid(rows: Sequence[Row]) -> Image.Image:
 
 def beside(pictures: Sequence[Image.Image]) -> Image.Image:
     """Pictures in a row, with a gap between."""
-    width = sum(picture.width + GAP for picture in pictures) - GAP
-    sheet, left = Image.new("RGB", (width, max(picture.height for picture in pictures)), "white"), 0
-    for picture in pictures:
-        sheet.paste(picture, (left, 0))
-        left += picture.width + GAP
-    return sheet
+    return _joined(pictures, axis=0)
 
 
 def below(pictures: Sequence[Image.Image]) -> Image.Image:
     """Pictures in a column, with a gap between."""
-    height = sum(picture.height + GAP for picture in pictures) - GAP
-    sheet, top = Image.new("RGB", (max(picture.width for picture in pictures), height), "white"), 0
+    return _joined(pictures, axis=1)
+
+
+def _joined(pictures: Sequence[Image.Image], axis: int) -> Image.Image:
+    size = [max(picture.size[k] for picture in pictures) for k in (0, 1)]
+    size[axis] = sum(picture.size[axis] + GAP for picture in pictures) - GAP
+    sheet, place = Image.new("RGB", (size[0], size[1]), "white"), [0, 0]
     for picture in pictures:
-        sheet.paste(picture, (0, top))
-        top += picture.height + GAP
+        sheet.paste(picture, (place[0], place[1]))
+        place[axis] += picture.size[axis] + GAP
     return sheet
 
 

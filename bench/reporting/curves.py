@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.runs.history import History, read_history
 from bench.runs.reading import Unreadable
-from bench.runs.records import shown
-
-log = logging.getLogger("bench")
+from bench.runs.records import shown, warn
 
 Curves = Mapping[str, tuple[list[float], list[float]]]
-
-
-def warn(problem: str) -> None:
-    log.warning("%s", problem)
 
 
 def histories_of(runs: Sequence[Mapping[Any, Any]], report: Callable[[str], None] = warn) -> list[History]:

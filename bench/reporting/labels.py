@@ -14,8 +14,6 @@ from bench.config.values import build
 from bench.errors import BenchError
 from bench.runs.measured import PriorSet
 
-SECTION = ("dataset", "source", "preset", "data_fingerprint", "evaluation")  # what rows of one table share
-
 
 def labels_of(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
     """Method names; where one occurs with several configurations, with the prior that each was trained with, and with
@@ -39,18 +37,6 @@ def by_label(rows: Sequence[Mapping[Any, Any]]) -> dict[str, list[Mapping[Any, A
     for label, row in zip(labels_of(rows), rows, strict=True):
         groups.setdefault(label, []).append(row)
     return groups
-
-
-def by_section(rows: Sequence[Mapping[Any, Any]]) -> dict[tuple[Any, ...], list[Mapping[Any, Any]]]:
-    """The rows that may be compared with each other, by what they share (`SECTION`)."""
-    groups: dict[tuple[Any, ...], list[Mapping[Any, Any]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[key] for key in SECTION), []).append(row)
-    return groups
-
-
-def section_title(row: Mapping[Any, Any]) -> str:
-    return f"{row['dataset']}, {row['source']} data, preset {row['preset']}"
 
 
 def prior_label(prior: PriorSet, dataset: str, preset: str) -> str:

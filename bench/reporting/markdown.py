@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 
 from bench.reporting.changes import settings_of
+from bench.reporting.grouping import by_section, section_title
 from bench.reporting.health import STRAINED
-from bench.reporting.labels import by_section, section_title
 from bench.reporting.measures import absent_lines, further_lines
 from bench.reporting.prior_lines import prior_table
 from bench.reporting.priors import priors_table
 from bench.reporting.rows import COLLAPSED, OWN, PUBLISHED
+from bench.reporting.statistics import interval
 
 ONE_MODEL = (
     "One model each, sorted by name. Their intervals are binomial: each speaks of that one trained model. Another seed "
@@ -126,12 +127,12 @@ def _cells(row: Row, asked: bool) -> list[str]:
         row["method"],
         row["trained_prior"],
         f"{row['seeds']}" + (f" (+{row['failed_seeds']} failed)" if row["failed_seeds"] else ""),
-        _interval(row, "joint_coherence"),
+        interval(row, "joint_coherence"),
         _entropy(row),
         _number(row["joint_coherence_base"]),
         _number(row["joint_coherence_aggregate"]),
-        _interval(row, "cross_coherence"),
-        *[_interval(row, metric) for metric in PUBLISHED.values()] * asked,
+        interval(row, "cross_coherence"),
+        *[interval(row, metric) for metric in PUBLISHED.values()] * asked,
         _printed(row, "joint"),
         _printed(row, "cross"),
         joint if joint == cross else f"joint {joint}, cross {cross}",
@@ -143,11 +144,6 @@ def _cells(row: Row, asked: bool) -> list[str]:
 
 def _number(value: float) -> str:
     return "absent" if math.isnan(value) else f"{value:.3f}"
-
-
-def _interval(row: Row, metric: str) -> str:
-    low, high = row[f"{metric}_low"], row[f"{metric}_high"]
-    return _number(row[metric]) + ("" if math.isnan(low) or math.isnan(high) else f" [{low:.3f}, {high:.3f}]")
 
 
 def _entropy(row: Row) -> str:

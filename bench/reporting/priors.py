@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from bench.reporting.grouping import SECTION
 from bench.reporting.health import warning
-from bench.reporting.labels import SECTION
 from bench.reporting.models import has_base
 from bench.reporting.rows import OWN
 from bench.runs.measured import FIT, StoredMeasure

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from scipy.special import stdtrit
 
@@ -64,3 +65,16 @@ def binomial_difference(a: Sequence[float], b: Sequence[float]) -> Comparison:
 def single_difference(a: float, b: float) -> Comparison:
     """Of two models' measures that have no binomial interval: no interval either."""
     return Comparison(a - b, None, math.nan, math.nan, 1, ONE_PAIR.removeprefix("binomial, "))
+
+
+def known(value: Any) -> float | None:
+    """The number, or None for NaN and nothing."""
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def interval(row: Mapping[Any, Any], metric: str) -> str:
+    """A row's mean with its interval, if it has one, such as: 0.888 [0.867, 0.908]."""
+    value, low, high = (known(row[f"{metric}{end}"]) for end in ("", "_low", "_high"))
+    if value is None:
+        return "absent"
+    return f"{value:.3f}" + ("" if low is None or high is None else f" [{low:.3f}, {high:.3f}]")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.reporting.labels import by_section
+from bench.reporting.grouping import by_section
 from bench.reporting.rows import OWN, PUBLISHED
 
 METRICS = {

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.config.folders import presets_folder
 from bench.config.resolve import resolve
 from bench.config.schema import RunConfig
-from bench.datasets.base import own_presets
 from tests.toy import image_modalities
 
 QUICK = (
@@ -30,7 +30,7 @@ QUICK_PRIOR = ("prior.width=16", "prior.steps=3", "prior.chains=8", "prior.start
 def toy_configs(method: str, *settings: str, **options: Any) -> list[RunConfig]:
     """Configurations on `tests.toy.image_data()`, or on the modalities and the fingerprint that are given."""
     given = {"modalities": image_modalities(), "fingerprint": f"{0:064d}", **options}
-    return resolve([method], "toy", "bundled", "smoke", settings, presets=own_presets("polymnist"), **given)
+    return resolve([method], "toy", "bundled", "smoke", settings, presets=presets_folder("polymnist"), **given)
 
 
 def tiny_config(method: str = "mmvae", *settings: str, **options: Any) -> RunConfig:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from bench.config.folders import presets_folder
 from bench.config.resolve import resolve
-from bench.datasets.base import own_presets
 from bench.evaluation.classifiers import classifiers
 from bench.runner import execute
 from bench.runs.run import Run
@@ -25,7 +25,7 @@ def test_it_is_trained_measured_and_drawn(method, network, tmp_path):
         *("birds", "bundled", "smoke", settings),
         modalities=data.modalities,
         fingerprint=data.fingerprint,
-        presets=own_presets("cub"),
+        presets=presets_folder("cub"),
     )
     run = Run(config, 0, tmp_path / "out")
     execute(run, data, classifiers(data))

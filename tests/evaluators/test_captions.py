@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from evaluators.captions import ratio
+from evaluators.sentences import ratio
 from methods.base import Latents
 from methods.modality import END, PAD, UNKNOWN
 from tests.conftest import make_method

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.config.folders import presets_folder
 from bench.datasets.arrays import items
 from bench.datasets.arrays.description import FILE, Description, read_description
-from bench.datasets.base import Dataset, Report, Split, own_presets
+from bench.datasets.base import Dataset, Report, Split
 from bench.datasets.cache import cached, cached_fingerprint
 from bench.errors import DataMissing, UsageError, unknown
 from methods.modality import Modality
@@ -40,7 +41,7 @@ class FolderOfArrays:
 
     @property
     def presets(self) -> Traversable:
-        return own_presets(self.name)
+        return presets_folder(self.name)
 
     def choose_source(self, source: str, data_root: Path) -> str:
         if source not in ("auto", SOURCE):

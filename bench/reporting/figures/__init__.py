@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench.reporting.figures import chains, coherence, pareto, priors, training
 from bench.reporting.figures.canvas import save, style
-from bench.reporting.labels import by_section
+from bench.reporting.grouping import MOST, by_section, key_of, own_runs, section_title
 from bench.reporting.priors import priors_table
 from bench.reporting.rows import OWN
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 log = logging.getLogger("bench")
-
-MOST = 20  # configurations in a figure: of more, none could be told from another
 
 Rows = Sequence[Mapping[Any, Any]]
 
@@ -38,7 +36,7 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
     of_priors = by_section(priors_table(runs).to_dict("records"))
     with style():
         for key, rows in sections.items():
-            for name, draw in _figures(rows, of_section[key], of_priors[key], _title(key, rows)):
+            for name, draw in _figures(rows, of_section[key], of_priors[key], _title(rows)):
                 path = folder / f"{_stem(key, list(sections))}-{name}.png"
                 names.add(name)
                 try:
@@ -68,33 +66,24 @@ def _remove_stale(
 
 def _figures(rows: Rows, runs: Rows, of_priors: Rows, title: str) -> Iterator[tuple[str, Callable[[], Figure | None]]]:
     """Each figure's name, and what draws it, or gives None where there is nothing to be drawn."""
-    shown = {(row["method"], row["config_hash"]) for row in _first(rows)}
-    of_priors = [row for row in of_priors if (row["method"], row["config_hash"]) in shown]
-    own = [row for row in rows if row["prior"] == OWN and (row["method"], row["config_hash"]) in shown]
-    # In the order of the table.
-    order = {(row["method"], row["config_hash"]): place for place, row in enumerate(own)}
-    own_runs = [run for run in runs if run["prior"] == OWN and (run["method"], run["config_hash"]) in order]
-    own_runs.sort(key=lambda run: (order[run["method"], run["config_hash"]], run["seed"]))
+    shown = set(list(dict.fromkeys(map(key_of, rows)))[:MOST])
+    of_priors = [row for row in of_priors if key_of(row) in shown]
+    own = [row for row in rows if row["prior"] == OWN and key_of(row) in shown]
+    of_own = own_runs(own, runs)
     yield "coherence", lambda: coherence.coherence_figure(own, title)
-    yield "cross-coherence", lambda: coherence.matrix_figure(own_runs, title)
-    yield "training", lambda: training.training_figure(own_runs, title)
-    yield "subsets", lambda: coherence.subset_figure(own_runs, title)
-    yield "chains", lambda: chains.chain_figure(own_runs, title)
-    yield "pareto", lambda: pareto.pareto_figure(own_runs, title)
+    yield "cross-coherence", lambda: coherence.matrix_figure(of_own, title)
+    yield "training", lambda: training.training_figure(of_own, title)
+    yield "subsets", lambda: coherence.subset_figure(of_own, title)
+    yield "chains", lambda: chains.chain_figure(of_own, title)
+    yield "pareto", lambda: pareto.pareto_figure(of_own, title)
     yield "priors", lambda: priors.coverage_figure(of_priors, title)
     yield "gap-closed", lambda: priors.gap_figure(of_priors, title)
 
 
-def _first(rows: Rows) -> Rows:
-    """A row of each configuration, as many as a figure holds."""
-    return list({(row["method"], row["config_hash"]): row for row in rows}.values())[:MOST]
-
-
-def _title(key: tuple[Any, ...], rows: Rows) -> str:
-    dataset, source, preset, *_ = key
-    several = len({(row["method"], row["config_hash"]) for row in rows})
+def _title(rows: Rows) -> str:
+    several = len(set(map(key_of, rows)))
     part = f", the first {MOST} of {several} configurations" if several > MOST else ""
-    return f"{dataset}, {source} data, preset {preset}{part}"
+    return f"{section_title(rows[0])}{part}"
 
 
 def _stem(key: tuple[Any, ...], keys: Sequence[tuple[Any, ...]]) -> str:

@@ -39,12 +39,11 @@ def pareto_figure(runs: Rows, title: str) -> Figure | None:
 
     Filled: no other configuration in the panel is as good in both. None where there is no such curve.
     """
-    shown = [entry for entry in AGAINST if _curves(runs, entry[0])]
+    shown = [(curves, title_x, more) for name, title_x, more in AGAINST if (curves := _curves(runs, name))]
     if not shown:
         return None
     figure, grid = panels(1, len(shown), (PAGE * len(shown) / len(AGAINST), 2.6))
-    for axis, (name, title_x, more) in zip(grid.flat, shown, strict=True):
-        curves = _curves(runs, name)
+    for axis, (curves, title_x, more) in zip(grid.flat, shown, strict=True):
         everything = [point for points in curves.values() for point in points]
         for label, colour in palette(list(curves)).items():
             points = curves[label]

@@ -15,13 +15,14 @@ from markupsafe import Markup
 
 import bench
 from bench.errors import printable
+from bench.reporting.grouping import MOST
 from bench.reporting.leaderboard import rows_with_runs
 from bench.reporting.page import leaders, plots, trust
 from bench.reporting.page.charts import Chart
 from bench.reporting.page.gallery import Album, gallery_of
 from bench.reporting.page.heat import heat_of
 from bench.reporting.page.libraries import charts_script, embeddable, source_hash, tables_script
-from bench.reporting.page.sections import MOST, Section, sections_of
+from bench.reporting.page.sections import Section, sections_of
 from bench.runs.store import write_text
 
 NAME = "report.html"

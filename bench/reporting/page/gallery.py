@@ -10,7 +10,8 @@ from PIL import Image
 
 from bench.reporting.models import base_method
 from bench.reporting.page.pictures import Picture, embedded, first_samples, read_picture, real_items
-from bench.reporting.page.sections import Row, Section, interval
+from bench.reporting.page.sections import Row, Section
+from bench.reporting.statistics import interval
 from bench.runs.reading import Unreadable
 from bench.runs.records import shown
 

@@ -32,12 +32,12 @@ class Heat:
 
 def heat_of(rows: Sequence[Row]) -> Heat | None:
     """None where no gap is known. Lines are (model, its floor and its top in words, cells)."""
-    models = {name: part for name, part in named_models(rows).items() if closed_by(part)}
-    closed = {name: closed_by(part) for name, part in models.items()}
+    models = named_models(rows)
+    closed = {name: found for name, part in models.items() if (found := closed_by(part))}
     columns = sorted({column for line in closed.values() for column in line})
     if not columns:
         return None
-    joint = {name: _joint(part) for name, part in models.items()}
+    joint = {name: _joint(models[name]) for name in closed}
     lines = [
         (name, _ends(models[name]), [_cell(line, column, joint[name]) for column in columns])
         for name, line in closed.items()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from bench.reporting.measures import measure
 from bench.reporting.models import base_method
-from bench.reporting.page.sections import Row, Section, interval, known
+from bench.reporting.page.sections import Row, Section
 from bench.reporting.rows import OWN
-from bench.reporting.statistics import paired_difference
+from bench.reporting.statistics import interval, known, paired_difference
 
 METRICS = ("joint_coherence", "cross_coherence", "joint_coherence_published", "cross_coherence_published")
 PAIRS = 12  # of methods that are compared

@@ -7,9 +7,10 @@ from typing import Any
 
 from bench.reporting.curves import curves_of, histories_of
 from bench.reporting.page.charts import UNIT, Chart, Point, layout, line, link, points
-from bench.reporting.page.sections import Row, Section, interval, known
+from bench.reporting.page.sections import Row, Section
 from bench.reporting.prior_lines import by_prior, estimate
 from bench.reporting.priors import AGGREGATE, REFERENCE, TRAINED
+from bench.reporting.statistics import interval, known
 from bench.runs.history import History
 
 COVERAGE, VARIANCE = "coverage_to_aggregate", "within_class_variance_coherent"

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from bench.reporting.labels import by_section, labels_of, section_title
+from bench.reporting.grouping import MOST, by_section, key_of, own_runs, section_title
+from bench.reporting.labels import labels_of
 from bench.reporting.models import base_method
 from bench.reporting.priors import priors_table
 from bench.reporting.rows import OWN
 
 Row = Mapping[Any, Any]
 
-MOST = 20  # configurations in a chart or a gallery: of more, none could be told from another
 # One for each family of methods; each has contrast on white and on near-black.
 COLOURS = ["#2f7ed8", "#d9730d", "#1f9d6b", "#c2417c", "#8467d7", "#a8842c", "#4a90a4", "#b5493c", "#6b8e23", "#7a7f87"]
 SYMBOLS = ["circle", "diamond", "square", "triangle-up", "cross", "triangle-down", "star", "x"]
@@ -59,11 +58,6 @@ class Section:
         return [run for run in self.runs if key_of(run) == key_of(row) and run["protocol"] == row["protocol"]]
 
 
-def key_of(row: Row) -> tuple[str, str]:
-    """Which configuration it is of."""
-    return row["method"], row["config_hash"]
-
-
 def sections_of(rows: Sequence[Row], runs: pd.DataFrame) -> list[Section]:
     """The page's sections, in the order of the leaderboard's rows."""
     grouped, of_section = by_section(rows), by_section(runs.to_dict("records"))
@@ -80,11 +74,8 @@ def _section(name: str, title: str, rows: list[Row], runs: Sequence[Row], priors
     first = list({key_of(row): row for row in own}.values())
     shown = first[:MOST]
     labels = {key_of(row): label for row, label in zip(shown, labels_of(shown), strict=True)}
-    order = {key: place for place, key in enumerate(labels)}
-    kept = [run for run in runs if run["prior"] == OWN and key_of(run) in order]
-    kept.sort(key=lambda run: (order[key_of(run)], run["seed"]))
-    priors = [row for row in priors if key_of(row) in order]
-    return Section(name, title, rows, shown, kept, priors, labels, _paints(shown, labels), len(first))
+    priors = [row for row in priors if key_of(row) in labels]
+    return Section(name, title, rows, shown, own_runs(shown, runs), priors, labels, _paints(shown, labels), len(first))
 
 
 def _paints(shown: Sequence[Row], labels: Mapping[tuple[str, str], str]) -> dict[str, Paint]:
@@ -101,16 +92,3 @@ def _paints(shown: Sequence[Row], labels: Mapping[tuple[str, str], str]) -> dict
 
 def _unique(title: str, titles: Sequence[str], row: Row) -> str:
     return f"{title}, data {row['data_fingerprint'][:8]}, {row['evaluation']}" if titles.count(title) > 1 else title
-
-
-def known(value: Any) -> float | None:
-    """The number, or None for NaN and nothing."""
-    return None if value is None or math.isnan(value) else float(value)
-
-
-def interval(row: Row, metric: str) -> str:
-    """Such as: 0.888 [0.867, 0.908]."""
-    value, low, high = (known(row[f"{metric}{end}"]) for end in ("", "_low", "_high"))
-    if value is None:
-        return "absent"
-    return f"{value:.3f}" + ("" if low is None or high is None else f" [{low:.3f}, {high:.3f}]")

@@ -15,7 +15,8 @@ import yaml
 from bench.reporting.changes import settings_of
 from bench.reporting.health import HEALTHY, UNREACHED
 from bench.reporting.page.leaders import Entry
-from bench.reporting.page.sections import Row, Section, known
+from bench.reporting.page.sections import Row, Section
+from bench.reporting.statistics import known
 from bench.runs.reading import is_number, shortened
 from evaluators.published import NO_PROTOCOL
 

@@ -42,7 +42,7 @@ def test_what_is_there_is_listed_with_sizes(root, capsys):
     assert first.split()[:5] == [entries(root)[0].name, "data", "(bundled)", "2", "MB"]
     assert second.startswith("toy/official-")
     assert total == f"2 entries, 4 MB in {root}"
-    assert others == "not made by bench, and left alone: letter.txt"
+    assert others == "not made by bench, and kept: letter.txt"
 
 
 def test_an_empty_cache_is_no_error(capsys):

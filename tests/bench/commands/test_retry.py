@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from bench.datasets.base import own_presets
+from bench.config.folders import presets_folder
 from bench.execution import worker
 from bench.execution.orders import Order
 from bench.runner import execute
@@ -21,7 +21,9 @@ from tests.toy import image_data
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch):
-    monkeypatch.setattr("bench.datasets.dataset_source", lambda name: SimpleNamespace(presets=own_presets("polymnist")))
+    monkeypatch.setattr(
+        "bench.datasets.dataset_source", lambda name: SimpleNamespace(presets=presets_folder("polymnist"))
+    )
 
 
 @pytest.fixture

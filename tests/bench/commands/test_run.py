@@ -30,9 +30,9 @@ def polymnist(monkeypatch):
     source = SimpleNamespace(
         choose_source=lambda *_: "bundled", modalities=lambda *_: data.modalities, fingerprint=lambda *_: "f" * 64
     )
-    from bench.datasets.base import own_presets
+    from bench.config.folders import presets_folder
 
-    source.presets = own_presets("polymnist")
+    source.presets = presets_folder("polymnist")
     for module in ("bench.datasets", "bench.api.running"):
         monkeypatch.setattr(f"{module}.dataset_source", lambda name: source)
 

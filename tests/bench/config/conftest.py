@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.config.presets import presets_folder
+from bench.config.folders import presets_folder
 from bench.config.resolve import resolve
 from bench.config.schema import RunConfig
 from tests.toy import HETERO_MODALITIES, image_modalities

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from bench.config.explain import COMMAND_LINE, DATASET, DEFAULT, explain
-from bench.config.presets import load_preset, preset_names, presets_folder
+from bench.config.folders import preset_names, presets_folder
+from bench.config.presets import load_preset
 from methods import METHODS
 from methods.mmvae import MMVAE
 from tests.bench.config.conftest import POLYMNIST, hetero, one

@@ -3,7 +3,8 @@ import itertools
 import pytest
 import yaml
 
-from bench.config.presets import load_preset, preset_names, presets_folder
+from bench.config.folders import preset_names, presets_folder
+from bench.config.presets import load_preset
 from bench.errors import UsageError
 from methods import METHODS
 from methods.mmvae import MMVAE

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.config.evaluation import resolve_evaluation
-from bench.datasets.base import own_presets
+from bench.config.folders import presets_folder
 from bench.errors import BenchError, DataMissing
 from bench.evaluation.finding import find_runs
 from bench.evaluation.finished import Task, evaluate_run
@@ -41,7 +41,7 @@ def run(request, tmp_path):
 
 
 def evaluation(*settings):
-    return resolve_evaluation("toy", "smoke", [*LITTLE, *settings], presets=own_presets("polymnist"))
+    return resolve_evaluation("toy", "smoke", [*LITTLE, *settings], presets=presets_folder("polymnist"))
 
 
 def add(run, *, evaluators=(), priors=(), force=False, settings=(), data=None):
