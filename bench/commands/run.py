@@ -45,7 +45,7 @@ def add(commands: Subparsers) -> None:
         "--methods", required=True, help=f"all (but {', '.join(EXTRA)}), or a list of: {', '.join(METHODS)}"
     )
     add_data_options(run)
-    run.add_argument("--preset", default="quick", help="smoke, quick (default) or paper")
+    run.add_argument("--preset", default="quick", help="smoke, quick (default), overnight or paper")
     run.add_argument("--seeds", default="0", help="such as 0, 0-2 or 1,3,5 (default 0)")
     add_out_option(run)
     add_device_option(run)

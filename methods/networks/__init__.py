@@ -25,6 +25,8 @@ from methods.networks.image import (
     Patch64Encoder,
     PatchDecoder,
     PatchEncoder,
+    WidePatchDecoder,
+    WidePatchEncoder,
 )
 from methods.networks.residual import ResNetDecoder, ResNetEncoder
 from methods.networks.text import (
@@ -37,7 +39,7 @@ from methods.networks.text import (
 )
 from methods.networks.vector import VectorDecoder, VectorEncoder, WideVectorDecoder, WideVectorEncoder
 
-NetworkName = Literal["patch", "conv", "resnet"]
+NetworkName = Literal["patch", "patch-wide", "conv", "resnet"]
 
 
 class Networks(NamedTuple):
@@ -51,16 +53,19 @@ class Networks(NamedTuple):
 NETWORKS: dict[str, dict[str, Networks]] = {
     "image": {
         "patch": Networks(PatchEncoder, PatchDecoder),
+        "patch-wide": Networks(WidePatchEncoder, WidePatchDecoder),
         "conv": Networks(ConvEncoder, ConvDecoder),
         "resnet": Networks(ResNetEncoder, ResNetDecoder),
     },
     "text": {
         "patch": Networks(PatchTextEncoder, PatchTextDecoder),
+        "patch-wide": Networks(PatchTextEncoder, PatchTextDecoder),
         "conv": Networks(ConvTextEncoder, ConvTextDecoder),
         "resnet": Networks(ConvTextEncoder, ConvTextDecoder),  # the release with residual images convolves captions
     },
     "vector": {
         "patch": Networks(VectorEncoder, VectorDecoder),
+        "patch-wide": Networks(VectorEncoder, VectorDecoder),
         "conv": Networks(WideVectorEncoder, WideVectorDecoder),
         "resnet": Networks(WideVectorEncoder, WideVectorDecoder),
     },
@@ -69,8 +74,10 @@ NETWORKS: dict[str, dict[str, Networks]] = {
 # A family has other members for what CUB's items are: (kind, family, the item's last two axes) -> its networks.
 OF_SHAPE: dict[tuple[str, str, tuple[int, ...]], Networks] = {
     ("image", "patch", (64, 64)): Networks(Patch64Encoder, Patch64Decoder),
+    ("image", "patch-wide", (64, 64)): Networks(Patch64Encoder, Patch64Decoder),
     ("image", "conv", (64, 64)): Networks(Conv64Encoder, Conv64Decoder),
     ("text", "patch", (32,)): Networks(PatchCaptionEncoder, PatchCaptionDecoder),
+    ("text", "patch-wide", (32,)): Networks(PatchCaptionEncoder, PatchCaptionDecoder),
     ("text", "conv", (32,)): Networks(CaptionEncoder, CaptionDecoder, tie),
     ("text", "resnet", (32,)): Networks(SplitCaptionEncoder, SplitCaptionDecoder),
 }

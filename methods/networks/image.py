@@ -89,6 +89,18 @@ class PatchDecoder(nn.Module):
         return images
 
 
+class WidePatchEncoder(PatchEncoder):
+    """The same with hidden units for 60,000 digits over photographs, where `PatchEncoder` has them for 5,000."""
+
+    HIDDEN = 128
+
+
+class WidePatchDecoder(PatchDecoder):
+    """Mirror of `WidePatchEncoder`."""
+
+    HIDDEN = 128
+
+
 class Patch64Encoder(PatchEncoder):
     """The same for 64×64 images: a quarter of the patches that 4×4 would give, and more hidden units."""
 

@@ -18,7 +18,8 @@ QUICK = ("latent_dim=4", "trainer.epochs=3", "trainer.batch_size=16")
 
 def configure(methods, *settings, sweeps=(), preset="smoke", modalities=None, presets=POLYMNIST, **names) -> Any:
     """All configurations, on three images."""
-    names = {"dataset": "toy", "source": "bundled", "fingerprint": "f" * 64, **names}
+    source = "rebuilt" if preset == "overnight" else "bundled"
+    names = {"dataset": "toy", "source": source, "fingerprint": "f" * 64, **names}
     modalities = modalities or image_modalities()
     return resolve(
         methods, preset=preset, settings=settings, sweeps=sweeps, modalities=modalities, presets=presets, **names

@@ -12,10 +12,12 @@ from methods.modality import ImageModality, TextModality
 from tests.bench.config.conftest import configure, one
 
 PRESETS = preset_names(presets_folder("polymnist"))
+BIRDS = preset_names(presets_folder("cub"))
 
 
 def test_presets_are_listed_from_the_cheapest(preset):
-    assert PRESETS == ["smoke", "quick", "paper"]
+    assert PRESETS == ["smoke", "quick", "overnight", "paper"]
+    assert BIRDS == ["smoke", "quick", "paper"]
     for name in ("paper", "mine", "smoke"):
         folder = preset({}, name)
     (folder / "notes.txt").write_text("no preset")
@@ -26,7 +28,7 @@ def test_presets_are_listed_from_the_cheapest(preset):
 @pytest.mark.parametrize("preset_name", PRESETS)
 def test_every_preset_has_every_method(name, preset_name):
     config = one(name, preset=preset_name)
-    assert (config.method, config.preset, config.source) == (name, preset_name, "bundled")
+    assert (config.method, config.preset) == (name, preset_name)
     assert config.model.prior.name == (
         "energy" if name.startswith("ebm") else "laplace" if "vae" in name[1:] and name not in {"mvae"} else "normal"
     )
@@ -45,9 +47,8 @@ def bird(name, *settings, preset):
     return one(name, *settings, preset=preset, modalities=(image, caption), presets=presets_folder("cub"))
 
 
-@pytest.mark.parametrize("preset_name", PRESETS)
+@pytest.mark.parametrize("preset_name", BIRDS)
 def test_cub_has_every_method_with_the_published_weights(preset_name):
-    assert preset_names(presets_folder("cub")) == PRESETS
     for name in METHODS:
         config = bird(name, preset=preset_name)
         normal = preset_name == "paper" and name == "mmvaeplus"  # as the release has it on CUB
@@ -78,6 +79,15 @@ def test_numbers_are_those_of_the_published_settings():
     }
     energy = one("ebm-base", preset="quick").model.prior
     assert (energy.base, energy.scale, energy.steps, energy.betas) == ("normal", 1.0, 100, (0.5, 0.999))
+
+
+def test_a_night_makes_the_steps_of_the_releases_on_all_of_the_digits():
+    tuples = 60_000
+    for name in METHODS:
+        trainer = one(name, preset="overnight").trainer
+        assert trainer.epochs * (tuples // trainer.batch_size) >= 70_000
+        with pytest.raises(UsageError, match="'overnight' is made for the source 'official' or 'rebuilt', and this is"):
+            one(name, preset="overnight", source="bundled")
 
 
 @pytest.mark.parametrize(
