@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.api.tables import write_report
 from bench.config.names import spelled
+from bench.config.presets import load_preset
 from bench.config.resolve import resolve, without
 from bench.config.schema import RunConfig
 from bench.datasets import dataset_source, default_root
@@ -120,6 +121,8 @@ def resolve_configs(request: Request, warn: Callable[[str], object]) -> list[Run
     """The configurations of all methods for the data at hand."""
     data, root = dataset_source(request.dataset), request.execution.data_root
     source = data.choose_source(request.source, root)
+    # Before the data, which may take minutes to make: a preset that there is not, or not for this source.
+    load_preset(request.dataset, request.preset, data.presets, source)
     configs = resolve(
         *(request.methods, request.dataset, source, request.preset, request.settings, request.sweeps),
         modalities=data.modalities(source, root),

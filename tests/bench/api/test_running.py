@@ -87,6 +87,20 @@ def test_what_cannot_be_meant_is_told_before_anything_is_done(finished, tmp_path
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize(
+    ("dataset", "preset", "message"),
+    [
+        ("cub", "overnight", "unknown preset 'overnight'"),
+        ("polymnist", "overnight", "'overnight' is made for the source 'official' or 'rebuilt', and this is 'bundled'"),
+    ],
+)
+def test_a_preset_that_does_not_fit_is_told_before_data_are_made(tmp_path, monkeypatch, dataset, preset, message):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(UsageError, match=message):
+        bench.run("mmvae", dataset, preset=preset, source="bundled", out=tmp_path / "out")
+    assert not (tmp_path / "cache").exists()
+
+
 def test_data_that_are_not_there_are_told(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(DataMissing, match=r"there is no .*nowhere/dataset.yaml"):
