@@ -33,7 +33,7 @@ class Diversity(Evaluator):
         `within_class_variance_coherent`: over coherent samples alone, to which all modalities' classifiers give one
         label; the ratio is to the same held-out items;
         `within_class_variance_aggregate`, `within_class_variance_aggregate_coherent`: both of samples of the aggregate
-        posterior, z encoded from held-out tuples. Read a prior's diversity between theirs and 1, that of real data.
+        posterior, z encoded from held-out tuples. Compare a prior's diversity with theirs.
         """
         drawn = context.predictions("prior")
         entropy = {
