@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.commands import Subparsers
 from bench.commands.executors import EXECUTORS
+from bench.commands.settings import settings, sweeps
 from bench.config.folders import preset_names, presets_folder
 from bench.datasets import DATASETS
 from bench.errors import BenchError
@@ -103,6 +104,20 @@ def runs(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     return []
 
 
+def compared(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """Methods and, once one is typed as far as `method@`, the configurations of it that --out has runs of."""
+    from bench.runs.run import find
+
+    method, at, _hash = prefix.partition("@")
+    if not at:
+        return list(METHODS)
+    with suppress(BenchError):
+        folders = (path.parent for path in find(parsed_args.out))
+        found = [folder.name.rpartition("-")[2] for folder in folders if folder.parent.name == method]
+        return [f"{method}@{config_hash}" for config_hash in dict.fromkeys(found)]
+    return []
+
+
 def cache_entries(prefix: str, **_: Any) -> list[str]:
     from bench.runs.cache_entries import entries
     from bench.runs.store import cache_root
@@ -125,4 +140,9 @@ COMPLETERS: dict[str, Completer] = {
     "run": runs,
     "runs": runs,
     "names": cache_entries,
+    "A": compared,
+    "B": compared,
+    "set": settings,
+    "settings": settings,
+    "sweep": sweeps,
 }

@@ -36,7 +36,7 @@ def described(registry: Registry[Any], name: str) -> Description:
 
 def describe(module: str, attribute: str, whole: bool) -> Description:
     """What is registered, by the docstring of its class, or of its module where that has none or `whole` is meant."""
-    file = _source(module)
+    file = source_file(module)
     if file is None:
         return Description(f"cannot be found: there is no module {module}", "", module)
     try:
@@ -73,7 +73,7 @@ def _docstring(tree: ast.Module, attribute: str) -> str | None:
     return classes.get(attribute)
 
 
-def _source(module: str) -> Path | None:
+def source_file(module: str) -> Path | None:
     """The module's file. Only its outermost package is looked up, which imports nothing."""
     top, *parts = module.split(".")
     try:
