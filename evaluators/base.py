@@ -58,8 +58,8 @@ class Measure:
         n: number of independent trials (prior samples, or test tuples) behind `value`.
         better: which direction is better; None where neither is.
         low, high: 95 % interval for one trained model (`interval` says of which kind); None where none is defined.
-        chance: value of a model that knows nothing; `ceiling`: level of real items under these classifiers, which plainer
-            ones can pass.
+        chance: value of a model that knows nothing; `ceiling`: level of real items under these classifiers, which
+            plainer ones can pass.
         details: anything more, as plain JSON values.
     """
 
