@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from bench.datasets.base import Dataset
@@ -19,6 +21,7 @@ from methods.modality import Modality
 CHAINS = 4  # shown in samples_chains.png
 COLUMNS = 10  # held-out tuples that are shown, where there are as many
 GAP = 4  # white pixels between the blocks of a grid
+LAYOUT = "layout"  # key of a sheet's text that says where its blocks are
 COLUMN, SHEET = 100, 1700  # pixels: widest column of enlarged joint samples, and widest sheet of them
 
 Row = list[Image.Image]
@@ -58,9 +61,14 @@ def _joined(pictures: Sequence[Image.Image], axis: int) -> Image.Image:
 
 def arranged(blocks: Sequence[Image.Image], header: Image.Image | None = None) -> Image.Image:
     """Blocks of one width beside each other, or below each other where they are wide; a header above the columns."""
-    if blocks[0].width > SHEET // 2:
+    if stacked(blocks):
         return below([*([header] if header else []), *blocks])
     return beside([grid([[header], [block]]) if header else block for block in blocks])
+
+
+def stacked(blocks: Sequence[Image.Image]) -> bool:
+    """Whether they are too wide to stand beside each other."""
+    return blocks[0].width > SHEET // 2
 
 
 def draw(modalities: Mapping[str, Modality], items: Mapping[str, Tensor], scale: int) -> list[Row]:
@@ -106,13 +114,14 @@ def save_samples(folder: Path, method: Method, data: Dataset, seed: int, columns
     the prior (right) with the number of steps above, the private latents held fixed (the poster's "Markov transition").
 
     samples_cross.png: a block per source modality; its top row shows one held-out item of each class (the first ones,
-    where there are no labels), and each row below one target modality generated from it.
+    where there are no labels), and each row below one target modality generated from it. As rows of several kinds of
+    modality are of several heights, its text "layout" says where the blocks are, and how high each top row is.
     """
     streams = Streams(2_000_000 + seed, data.test.device)
     save_picture(folder / "samples_joint.png", joint(method, columns, streams))
     if method.prior.chain_steps:
         save_picture(folder / "samples_chains.png", chains(method, streams))
-    save_picture(folder / "samples_cross.png", cross(method, data, streams))
+    save_picture(folder / "samples_cross.png", *cross(method, data, streams))
 
 
 def joint(method: Method, columns: int, streams: Streams) -> Image.Image:
@@ -141,15 +150,32 @@ def _labels(steps: Sequence[int], width: int) -> Row:
     return draw_sentences([f"z ~ p0\n{first}", *between, f"z ~ prior\n{last}"], width)
 
 
-def cross(method: Method, data: Dataset, streams: Streams) -> Image.Image:
+def cross(method: Method, data: Dataset, streams: Streams) -> tuple[Image.Image, str]:
+    """The sheet and its layout."""
     batch = data.test.batch(shown_rows(data, rounds=1).to(data.test.device))
     width = column_width(method.modalities, batch, 2)
-    blocks = []
+    blocks, real = [], []
     for name, source in method.modalities.items():
         generated = draw(method.modalities, decode(method, method.infer(batch, [name], streams)), scale=2)
-        blocks.append(grid([source.draw(batch[name], 2, width), *generated]))
-    return arranged(blocks)
+        items = source.draw(batch[name], 2, width)
+        blocks.append(grid([items, *generated]))
+        real.append(items[0].height)
+    return arranged(blocks), layout(blocks, real)
 
 
-def save_picture(path: Path, picture: Image.Image) -> None:
-    write_atomic(path, lambda file: picture.save(file, format="PNG"))
+def layout(blocks: Sequence[Image.Image], real: Sequence[int]) -> str:
+    """Where `arranged` puts blocks without a header, and the height of each one's row of real items, as JSON."""
+    axis, places = int(stacked(blocks)), [[0, 0]]
+    for block in blocks:
+        left, top = places[-1]
+        step = block.size[axis] + GAP
+        places.append([left, top + step] if axis else [left + step, top])
+    boxes = [[*place, *block.size] for place, block in zip(places, blocks)]
+    return json.dumps({"blocks": boxes, "real": list(real)})
+
+
+def save_picture(path: Path, picture: Image.Image, layout: str = "") -> None:
+    text = PngInfo()
+    if layout:
+        text.add_text(LAYOUT, layout)
+    write_atomic(path, lambda file: picture.save(file, format="PNG", pnginfo=text))

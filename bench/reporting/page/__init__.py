@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 import bench
 from bench.errors import printable
@@ -57,6 +57,8 @@ def page(runs: pd.DataFrame, failed: pd.DataFrame, problems: Sequence[str] = ())
         "sections": parts,
         "entries": entries,
         "filters": _filters(entries),
+        "columns": leaders.columns_of(entries),
+        "published": any(entry.row["published_source"] for entry in entries),
         "origins": {entry.name: trust.origin_of(entry) for entry in entries[:ORIGINS]},
         "specs": {name: chart.spec for name, chart in charts.items() if not chart.empty},
         "failures": trust.failures_of(failed),
@@ -109,7 +111,7 @@ def _render(context: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": _number, "percent": _percent, "words": lambda name: name.replace("_", " ")}
+    environment.filters |= {"number": _number, "percent": _percent, "counts": _grouped, "breakable": _breakable}
     scripts = [charts_script(), tables_script(), embeddable((TEMPLATES / "page.js").read_text(encoding="utf-8"))]
     policy = f"default-src 'none'; script-src {' '.join(map(source_hash, scripts))}; style-src 'unsafe-inline'; "
     policy += "img-src data:; base-uri 'none'; form-action 'none'"
@@ -120,6 +122,16 @@ def _render(context: Mapping[str, Any]) -> str:
 
 def _number(value: float | None, form: str = ".3f") -> str:
     return "" if value is None or math.isnan(value) else format(value, form)
+
+
+def _grouped(text: str) -> str:
+    """A number, or several, with their thousands apart."""
+    return " ".join(f"{int(word):,}" if word.isdecimal() else word for word in str(text).split())
+
+
+def _breakable(text: str) -> Markup:
+    """A line may end within a setting's name, and not within a word of it."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_=/])|(?<=\.)(?=\D)", text))
 
 
 def _percent(value: float) -> str:

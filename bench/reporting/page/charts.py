@@ -86,8 +86,9 @@ def line(label: str, paint: Paint, x: Sequence[float], y: Sequence[float]) -> di
     """One configuration's curve."""
     trace: dict[str, Any] = {"type": "scatter", "mode": "lines+markers", **_named(label, True)}
     texts = [plain(f"{label}: {value:.4g}") for value in y]
-    marker = {"color": paint.colour, "symbol": paint.symbol, "size": 7}
-    return trace | {"x": list(x), "y": list(y), "text": texts, "line": {"color": paint.colour}, "marker": marker}
+    line = {"color": paint.colour, "dash": paint.dash}
+    marker = {"color": paint.colour, "symbol": paint.symbol, "size": 8}
+    return trace | {"x": list(x), "y": list(y), "text": texts, "line": line, "marker": marker}
 
 
 def link(label: str, paint: Paint, start: Point, end: Point) -> dict[str, Any]:

@@ -29,6 +29,11 @@ class Heat:
     lines: list[tuple[str, str, list[Cell | None]]]
     fitted: bool
 
+    @property
+    def large(self) -> bool:
+        """Whether it takes the whole width of the page."""
+        return len(self.columns) > 4
+
 
 def heat_of(rows: Sequence[Row]) -> Heat | None:
     """None where no gap is known. Lines are (model, its floor and its top in words, cells)."""

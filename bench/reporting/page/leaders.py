@@ -1,20 +1,28 @@
-"""Who wins, and by how much: the leaderboard's rows with bars, the leader in a sentence, and energy versions against
-their base methods."""
+"""Who wins, and by how much: the leaderboard's rows with bars, the leader in a sentence, and methods with another prior
+against their bases."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from bench.errors import UsageError
+from bench.reporting.changes import changed_settings
 from bench.reporting.measures import measure
 from bench.reporting.models import base_method
 from bench.reporting.page.sections import Row, Section
 from bench.reporting.rows import OWN
 from bench.reporting.statistics import interval, known, paired_difference
 
-METRICS = ("joint_coherence", "cross_coherence", "joint_coherence_published", "cross_coherence_published")
-PAIRS = 12  # of methods that are compared
+METRICS = {  # and what its column is called
+    "joint_coherence": "joint coherence",
+    "cross_coherence": "cross coherence",
+    "joint_coherence_published": "joint, published classifiers",
+    "cross_coherence_published": "cross, published classifiers",
+}
+OURS = ("joint_coherence", "cross_coherence")
 
 
 @dataclass(frozen=True)
@@ -43,17 +51,23 @@ class Entry:
 
 @dataclass(frozen=True)
 class Pair:
-    """One method less its base: {metric: (both values, the difference, its interval and over how many seeds)}."""
+    """One configuration less its base: for each metric of OURS the difference and its interval, over so many seeds."""
 
     base: Row
-    other: Row
-    differences: Mapping[str, str]
+    label: str
+    differences: Sequence[tuple[str, str]]
     seeds: int
 
 
 def entries_of(rows: Sequence[tuple[Row, Sequence[Row]]]) -> list[Entry]:
     """A line for each row of the leaderboard with its runs, in order."""
     return [_entry(f"row-{number}", row, runs) for number, (row, runs) in enumerate(rows, 1)]
+
+
+def columns_of(entries: Sequence[Entry]) -> dict[str, str]:
+    """The columns of coherence, as METRICS: without published classifiers that no row was measured by."""
+    known_of = {metric: any(entry.bars[metric].value is not None for entry in entries) for metric in METRICS}
+    return {metric: label for metric, label in METRICS.items() if known_of[metric] or metric in OURS}
 
 
 def _entry(name: str, row: Row, runs: Sequence[Row]) -> Entry:
@@ -102,34 +116,50 @@ def _said(row: Row) -> str:
 
 
 def pairs_of(section: Section) -> list[Pair]:
-    """Each method less the method that it is with another prior, as EBM base is MMVAE, over shared seeds."""
-    return [_pair(section, base, other) for base, other in _related(section)][:PAIRS]
+    """Each configuration less its base, over shared seeds."""
+    bases = [(_base_of(section, row), row) for row in section.shown]
+    pairs = [_pair(section, base, other) for base, other in bases if base]
+    return sorted(pairs, key=lambda pair: section.label(pair.base))
 
 
-def _related(section: Section) -> Iterator[tuple[Row, Row]]:
-    for other in section.shown:
-        base = base_method(other["method"])
-        for row in section.shown:
-            if row["method"] == base != other["method"]:
-                yield row, other
+def _base_of(section: Section, other: Row) -> Row | None:
+    """The base method with the prior that the preset gives it and all else alike, as MMVAE is of EBM base; None where
+    that was not run, or where this is it: no other difference would be the prior's alone."""
+    base, rest = base_method(other["method"]), _without_prior(other["config"])
+    candidates = [row for row in section.shown if row["method"] == base and _without_prior(row["config"]) == rest]
+    return next((row for row in candidates if _has_usual_prior(row) and row is not other), None)
+
+
+def _without_prior(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a model is made of, but for its prior; the method's name says no more than its settings do."""
+    model = {key: value for key, value in config["model"].items() if key != "prior"}
+    return {**{key: config.get(key) for key in ("trainer", "modalities")}, "model": model}
+
+
+def _has_usual_prior(row: Row) -> bool:
+    try:
+        return not any(setting.startswith(("prior=", "prior.")) for setting in changed_settings(row["config"]))
+    except UsageError:  # of another version
+        return False
 
 
 def _pair(section: Section, base: Row, other: Row) -> Pair:
     ours = {run["seed"]: run for run in section.runs_of(base)}
     theirs = {run["seed"]: run for run in section.runs_of(other)}
     seeds = sorted(ours.keys() & theirs.keys())
-    differences = {}
-    for metric in METRICS[:2]:
+    differences = []
+    for metric in OURS:
         values = [(known(theirs[seed][metric]), known(ours[seed][metric])) for seed in seeds]
         pairs = [(a, b) for a, b in values if a is not None and b is not None]
-        differences[metric] = _difference(pairs)
-    return Pair(base, other, differences, len(seeds))
+        differences.append(_difference(pairs))
+    label, prior = section.label(other), f"({other['trained_prior']})"
+    return Pair(base, label if prior in label else f"{label} {prior}", differences, len(seeds))
 
 
-def _difference(pairs: Sequence[tuple[float, float]]) -> str:
+def _difference(pairs: Sequence[tuple[float, float]]) -> tuple[str, str]:
     if not pairs:
-        return "no shared seed"
+        return "no shared seed", ""
     if len(pairs) == 1:
-        return f"{pairs[0][0] - pairs[0][1]:+.3f} (one seed)"
+        return f"{pairs[0][0] - pairs[0][1]:+.3f}", "(one seed)"
     found = paired_difference([a for a, _ in pairs], [b for _, b in pairs])
-    return f"{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    return f"{found.difference:+.3f}", f"[{found.low:+.3f}, {found.high:+.3f}]"

@@ -14,7 +14,6 @@ from PIL import Image
 from bench.runs.reading import Unreadable, read_bytes
 
 BYTES, PIXELS = 16 << 20, 24_000_000  # of a picture that is read
-GAP = 4  # pixels between the blocks of a sheet, as they were drawn
 SCALES = (4, 3, 2)  # by which pictures are enlarged
 WIDEST = 3000
 SAMPLES, LEGIBLE = 20, 2400  # columns of a sheet of joint samples; pixels up to which one with words is wide enough
@@ -46,7 +45,9 @@ def read_picture(path: Path) -> Image.Image:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
             if picture.width * picture.height > PIXELS:
                 raise Unreadable(f"has {picture.width} x {picture.height} pixels")
-            return picture.convert("RGB")
+            shown = picture.convert("RGB")
+            shown.info = dict(picture.info)
+            return shown
     except Unreadable:
         raise
     except Exception as error:  # a decoder may raise anything on a damaged file
@@ -65,20 +66,6 @@ def reduced(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def real_items(cross: Image.Image, modalities: int) -> Image.Image | None:
-    """Held-out items, one a column and one modality a row, out of a sheet of cross generation: the top row of block m
-    has those of modality m. None where the sheet does not say how high that row is, as with modalities of several
-    sizes."""
-    width, height = cross.width + GAP, cross.height
-    if modalities < 1 or width % modalities or height % (modalities + 1):
-        return None
-    block, row = width // modalities, height // (modalities + 1)
-    sheet = Image.new("RGB", (block - GAP, row * modalities))
-    for m in range(modalities):
-        sheet.paste(cross.crop((m * block, 0, m * block + block - GAP, row)), (0, m * row))
-    return sheet
-
-
 def first_samples(sheet: Image.Image) -> Image.Image:
     """Of a sheet of joint samples that has words, and so keeps its size, as many columns as the page has room for."""
     column, rest = divmod(sheet.width, SAMPLES)
@@ -94,7 +81,7 @@ def embedded(picture: Image.Image) -> Picture:
     written = picture is whole
     if picture.width > WIDEST:
         picture = picture.resize((WIDEST, max(1, picture.height * WIDEST // picture.width)))
-    kind, content = "jpeg", _written(picture, "jpeg", quality=90, subsampling=0)
+    kind, content = "jpeg", _written(picture, "jpeg", quality=70, subsampling=0)
     # Noise does not pack, which a quick attempt tells: thorough packing would take most of a report's time.
     if len(_written(picture, "png", compress_level=1)) < 2 * len(content):
         packed = _written(picture, "png")

@@ -18,6 +18,7 @@ DIVERSITY = {
     VARIANCE: "within-class variance (real data: 1)",
     COVERAGE: "coverage of aggregate samples",
 }
+COSTS = {"train_seconds": "seconds of training", "samples_per_second": "samples/s"}
 METRICS = ("joint_coherence", "cross_coherence")
 TERMS = {  # of history.csv, in words; a method's ELBO is its own bound
     "elbo": "ELBO, nats (each method has its own)",
@@ -135,7 +136,7 @@ def seeds_chart(section: Section) -> Chart:
                 traces.append(points(label, section.paints[label], found, legend=False))
         if traces:
             views[metric.replace("_", " ")] = traces
-    categories = {"type": "category", "automargin": True}
+    categories = {"type": "category", "automargin": True, "dtick": 1, "tickfont": {"size": 11}}
     summary = "Each mark is one trained model. What lies closer together than the seeds of one method is no difference."
     table = (["method", "seed", *(metric.replace("_", " ") for metric in METRICS)], _seed_lines(section))
     axes = layout("", "", categories, UNIT)
@@ -155,7 +156,7 @@ def _seed_lines(section: Section) -> list[list[str]]:
 def cost_chart(section: Section) -> Chart:
     """Joint coherence against what it took."""
     views: dict[str, list[dict[str, Any]]] = {}
-    for column, called in {"train_seconds": "seconds of training", "samples_per_second": "samples/s"}.items():
+    for column, called in COSTS.items():
         traces = []
         for row in section.shown:
             x, y, label = known(row[column]), known(row["joint_coherence"]), section.label(row)
@@ -174,7 +175,17 @@ def cost_chart(section: Section) -> Chart:
         layout("", "joint coherence", axis, UNIT),
         views,
         "x",
+        (["method", *COSTS.values(), "joint coherence"], _cost_lines(section)),
     )
+
+
+def _cost_lines(section: Section) -> list[list[str]]:
+    lines = []
+    for row in section.shown:
+        costs = [known(row[column]) for column in COSTS]
+        cells = ["" if cost is None else f"{cost:.4g}" for cost in costs]
+        lines.append([section.label(row), *cells, interval(row, "joint_coherence")])
+    return lines
 
 
 def training_chart(section: Section, report: Callable[[str], None]) -> Chart:

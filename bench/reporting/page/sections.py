@@ -18,15 +18,17 @@ Row = Mapping[Any, Any]
 
 # One for each family of methods; each has contrast on white and on near-black.
 COLOURS = ["#2f7ed8", "#d9730d", "#1f9d6b", "#c2417c", "#8467d7", "#a8842c", "#4a90a4", "#b5493c", "#6b8e23", "#7a7f87"]
+DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"]
 SYMBOLS = ["circle", "diamond", "square", "triangle-up", "cross", "triangle-down", "star", "x"]
 
 
 @dataclass(frozen=True)
 class Paint:
-    """How a configuration is drawn: a colour for its family, a symbol for its place in it."""
+    """How a configuration is drawn: a colour for its family, a symbol and a dash for its place in it."""
 
     colour: str
     symbol: str
+    dash: str
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _paints(shown: Sequence[Row], labels: Mapping[tuple[str, str], str]) -> dict
     paints = {}
     for colour, (base, members) in zip(COLOURS * len(families), sorted(families.items())):
         for place, row in enumerate(sorted(members, key=lambda row: (row["method"] != base, row["method"]))):
-            paints[labels[key_of(row)]] = Paint(colour, SYMBOLS[place % len(SYMBOLS)])
+            paints[labels[key_of(row)]] = Paint(colour, SYMBOLS[place % len(SYMBOLS)], DASHES[place % len(DASHES)])
     return paints
 
 

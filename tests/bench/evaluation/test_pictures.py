@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from bench.evaluation.pictures import (
     arranged,
     beside,
     contact_sheet,
+    draw,
     grid,
     save_picture,
     save_samples,
@@ -198,6 +200,19 @@ def test_wide_blocks_stand_below_each_other_under_one_header():
     row = np.asarray(arranged(narrow, header.resize((10, 2))))
     assert row.shape == (5, 20 + GAP, 3)
     assert row[0, 0].tolist() == row[0, -1].tolist() == lime
+
+
+def test_a_sheet_of_cross_generation_says_where_its_real_items_are(tmp_path):
+    data = hetero_data()
+    save_samples(tmp_path, make_method("mmvae", data.modalities), data, seed=0)
+    with Image.open(tmp_path / "samples_cross.png") as sheet:
+        found = json.loads(sheet.text["layout"])
+        rows = [sheet.crop((x, y, x + w, y + h)) for (x, y, w, _), h in zip(found["blocks"], found["real"])]
+    batch = data.test.batch(shown_rows(data, rounds=1))
+    for row, expected in zip(rows, draw({m.name: m for m in data.modalities}, batch, scale=2), strict=True):
+        assert row.height == expected[0].height
+        wide = [Image.new("RGB", (row.width // len(expected), 1))] * len(expected)  # smaller pictures are centred
+        assert row.tobytes() == grid([wide, expected]).crop((0, 1, row.width, 1 + row.height)).tobytes()
 
 
 def test_logits_are_drawn_as_the_items_that_they_stand_for(tmp_path):

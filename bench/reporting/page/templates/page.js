@@ -28,6 +28,8 @@ function leaderboard(table) {
   });
   const draw = () => {
     board.search(form.querySelector("[data-find]").value).draw();
+    const pager = board.table().container().querySelector(".dt-paging");
+    if (pager) pager.hidden = board.page.info().pages < 2;
     count.textContent = `${board.rows({ search: "applied" }).count()} of ${board.rows().count()} rows`;
   };
   form.addEventListener("input", draw);
@@ -36,18 +38,25 @@ function leaderboard(table) {
   draw();
 }
 
-function themed(layout, printing) {
+/* Many entries, or a narrow page: the legend stands below in columns, and the chart grows by its height. */
+function legendOf(traces, width, printing) {
+  const names = [...new Set(traces.filter((trace) => trace.showlegend !== false).map((trace) => trace.name))];
+  const below = names.length > 0 && (width < 560 || printing || names.length > 8);
+  if (!below) return { legend: {}, room: 0 };
+  const entry = Math.min(Math.max(...names.map((name) => name.length)) * 6.4, width - 60);
+  const room = Math.ceil(names.length / Math.max(1, Math.floor(width / (entry + 50)))) * 20 + 16;
+  return { room, legend: { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 11 }, entrywidth: entry, tracegroupgap: 0, maxheight: room + 20 } };
+}
+
+function themed(layout, legend, printing, height) {
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => (printing ? { "--text": "#000", "--line": "#bbb" }[name] : style.getPropertyValue(name).trim());
   const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), zerolinecolor: colour("--line"), automargin: true };
-  const narrow = innerWidth < 640;
-  const below = { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 11 } };
-  const legend = narrow || printing ? below : {};
   return {
     ...layout, xaxis: { ...layout.xaxis, ...axis }, yaxis: { ...layout.yaxis, ...axis },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", dragmode: false, legend,
     font: { color: colour("--text"), family: getComputedStyle(document.body).fontFamily, size: 13 },
-    margin: { l: 56, r: 12, t: 12, b: 52 }, ...(printing ? { width: 600, height: 340 } : {}),
+    margin: { l: 56, r: 12, t: 12, b: 52 }, ...(printing ? { width: 600, height } : {}),
   };
 }
 
@@ -56,10 +65,16 @@ function draw(name, printing = false) {
   const views = specs[name].views;
   const select = document.querySelector(`select[data-chart="${name}"]`);
   const view = select ? select.value : Object.keys(views)[0];
-  const layout = themed(specs[name].layout, printing);
+  const traces = structuredClone(views[view]);
+  const { legend, room } = legendOf(traces, printing ? 600 : plot.clientWidth, printing);
+  const narrow = innerWidth < 800;
+  const tilted = specs[name].layout.xaxis.type === "category" ? Math.max(...traces.map((trace) => trace.name.length)) * (narrow ? 6.5 : 3) : 0;
+  const height = (printing ? 320 : narrow ? 384 : 432) + room + tilted;
+  plot.style.height = `${height}px`;
+  const layout = themed(specs[name].layout, legend, printing, height);
   const axis = layout[`${specs[name].varies}axis`];
   if (axis) axis.title = { text: view.split(" (")[0].replaceAll("&", "&amp;").replaceAll("<", "&lt;") };
-  return Plotly.react(plot, structuredClone(views[view]), layout, { displayModeBar: false, responsive: true });
+  return Plotly.react(plot, traces, layout, { displayModeBar: false, responsive: true });
 }
 
 function open(hash) {
@@ -71,6 +86,38 @@ function open(hash) {
   }
 }
 
+/* Whether there is more to the left or to the right: the style sheet fades that edge. */
+function edges(box) {
+  const room = box.scrollWidth - box.clientWidth;
+  box.dataset.more = `${box.scrollLeft > 2 ? "left" : ""} ${box.scrollLeft < room - 2 ? "right" : ""}`.trim();
+}
+
+/* A sheet with words that is shown smaller than it is can be enlarged. */
+function zoomable(shot) {
+  const picture = shot.querySelector("img");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "zoom";
+  button.textContent = "full size";
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", () => {
+    button.setAttribute("aria-pressed", shot.classList.toggle("full"));
+    shot.querySelectorAll(".sheet").forEach(edges);
+  });
+  const fit = () => (button.hidden = picture.width >= picture.naturalWidth && !shot.classList.contains("full"));
+  shot.querySelector("figcaption").append(button);
+  new ResizeObserver(fit).observe(picture);
+  picture.decode().then(fit, () => {});
+}
+
+function printed(on) {
+  document.querySelectorAll("details.long").forEach((part) => {
+    if (on) part.dataset.was = part.open ? "open" : "closed";
+    part.open = on || part.dataset.was === "open";
+  });
+  names.forEach((name) => draw(name, on));
+}
+
 const board = document.getElementById("leaderboard");
 if (board) leaderboard(board);
 document.querySelectorAll("table.sortable").forEach((table) => sortable(table, {}));
@@ -78,8 +125,14 @@ const names = Object.keys(specs);
 names.forEach((name) => draw(name));
 document.querySelectorAll("select[data-chart]").forEach((select) => select.addEventListener("input", () => draw(select.dataset.chart)));
 dark.addEventListener("change", () => names.forEach((name) => draw(name)));
-addEventListener("beforeprint", () => names.forEach((name) => draw(name, true)));
-addEventListener("afterprint", () => names.forEach((name) => draw(name)));
+addEventListener("beforeprint", () => printed(true));
+addEventListener("afterprint", () => printed(false));
+const sizes = new ResizeObserver((found) => found.forEach(({ target }) => edges(target)));
+document.querySelectorAll(".scroll, .sheet").forEach((box) => {
+  sizes.observe(box);
+  box.addEventListener("scroll", () => edges(box), { passive: true });
+});
+document.querySelectorAll(".shot.wide").forEach(zoomable);
 addEventListener("hashchange", () => open(location.hash));
 open(location.hash);
 document.documentElement.dataset.ready = "yes";

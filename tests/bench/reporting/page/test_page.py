@@ -3,20 +3,16 @@
 import html
 import re
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from bench.commands.report import make_report
 from bench.errors import BenchError
-from bench.reporting.page import libraries, page, write_page
+from bench.reporting.page import _breakable, libraries, page, write_page
 from bench.reporting.page.libraries import embeddable, tables_script
-from bench.reporting.page.pictures import embedded, first_samples, read_picture, real_items, reduced
 from bench.reporting.rows import read_runs
-from bench.runs.reading import Unreadable
-from tests.bench.reporting.page.conftest import ATTACK, cross_picture, picture
-from tests.bench.rundirs import write_run
+from tests.bench.reporting.page.conftest import ATTACK, MODALITIES, with_pictures
+from tests.bench.rundirs import ENERGY, write_gaps, write_published, write_run
 
 WITHOUT = re.compile(r"<script.*?</script>", re.DOTALL)  # the page without its scripts
 
@@ -53,7 +49,7 @@ def test_it_names_no_address(text):
 
 def test_the_sentence_about_the_winner_says_by_how_much(text):
     assert "ebm-base has the highest joint coherence: 0.810 [0.785, 0.835] over 3 seeds. Next is mmvae with" in text
-    assert "+0.400 [+0.400, +0.400]" in text  # against its base method, seed by seed
+    assert '+0.400</span> <span class="ends">[+0.400, +0.400]' in text  # against its base method, seed by seed
     assert "One model each" in text  # the other preset
 
 
@@ -142,74 +138,53 @@ def test_no_script_ends_its_element():
     assert embeddable('"</script><!--"') == r'"\x3C/script>\x3C!--"'
 
 
-# Pictures
-
-
-def test_enlarged_pictures_are_reduced_exactly():
-    enlarged = picture(2, 3)
-    assert reduced(enlarged).size == (enlarged.width // 2, enlarged.height // 2)
-    assert reduced(enlarged).resize(enlarged.size, Image.Resampling.NEAREST).tobytes() == enlarged.tobytes()
-    noise = reduced(enlarged)
-    assert reduced(noise) is noise
-
-
-def test_real_items_are_the_top_rows_of_the_blocks():
-    sheet = cross_picture()
-    items = real_items(sheet, 2)
-    row = sheet.height // 3
-    assert items.size == ((sheet.width - 4) // 2, 2 * row)
-    assert items.crop((0, 0, items.width, row)).tobytes() == sheet.crop((0, 0, items.width, row)).tobytes()
-    second = sheet.crop((items.width + 4, 0, sheet.width, row))
-    assert items.crop((0, row, items.width, 2 * row)).tobytes() == second.tobytes()
-    assert real_items(sheet, 3) is None
-
-
-def test_what_is_no_picture_is_unreadable(tmp_path):
-    path = tmp_path / "picture.png"
-    for content in (b"text", b"\x89PNG\r\n\x1a\n" + bytes(30), b""):
-        path.write_bytes(content)
-        with pytest.raises(Unreadable):
-            read_picture(path)
-    Image.new("1", (9000, 9000)).save(path)
-    with pytest.raises(Unreadable, match="9000 x 9000 pixels"):
-        read_picture(path)
-
-
-def test_sheets_with_words_keep_their_size_and_show_whole_columns():
-    words = Image.effect_noise((20 * 192, 230), 90).convert("RGB")
-    shown = first_samples(words)
-    assert shown.size == (12 * 192, 230)
-    assert embedded(shown).written
-    assert embedded(shown).width == shown.width
-    enlarged = words.resize((20 * 192 * 2, 460), Image.Resampling.NEAREST)
-    assert first_samples(enlarged) is enlarged
-    assert not embedded(enlarged).written
-
-
-def test_real_items_of_several_kinds_are_not_cut_out_of_rows_of_unknown_height(tmp_path):
-    run = write_run(tmp_path, config={"modalities": {"m0": {"kind": "image"}, "m1": {"kind": "text"}}})
-    cross_picture().save(run / "samples_cross.png")
-    text = page(*read_runs(tmp_path))
-    assert "Cross generation by mmvae" in text
-    assert "Real held-out data" not in text
-
-
 def test_charts_have_their_numbers_as_tables(text):
     assert "<td>ebm-base</td><td>2</td><td>0.8200</td><td>0.6000</td>" in text
     assert '<th scope="col">method, after the last epoch</th>' in text
 
 
+def test_every_chart_has_its_numbers(text):
+    body = WITHOUT.sub("", text)
+    assert body.count('<figure class="chart"') == body.count("<summary>The numbers of this chart</summary>") >= 8
+
+
 def test_a_method_that_nobody_published_says_so(tmp_path):
     write_run(tmp_path, "mvae")
-    assert "none published" in page(*read_runs(tmp_path))
+    write_run(tmp_path, "mmvae")
+    assert page(*read_runs(tmp_path)).count("none published") == 1
 
 
-def test_large_pictures_are_made_smaller():
-    assert embedded(Image.effect_noise((3500, 70), 90).convert("RGB")).width == 3000
+def test_columns_that_no_row_has_are_left_out(tmp_path):
+    write_run(tmp_path, "mvae")
+    body = WITHOUT.sub("", page(*read_runs(tmp_path)))
+    for heading in ("published classifiers", "against the published value", "as published"):
+        assert heading not in body
+    write_published(write_run(tmp_path, "mmvae"), 0.4, 0.6)
+    body = WITHOUT.sub("", page(*read_runs(tmp_path)))
+    for heading in ("published classifiers", "against the published value", "as published"):
+        assert heading in body
 
 
-def test_noise_is_embedded():
-    pixels = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)
-    found = embedded(Image.fromarray(pixels))
-    assert (found.width, found.height) == (600, 600)
-    assert found.src.startswith("data:image/jpeg;base64,")
+def test_long_tables_are_folded_and_say_how_many_rows_they_have(tmp_path):
+    for seed in range(12):
+        write_gaps(write_run(tmp_path, "ebm-base", seed, config=ENERGY), -1.0)
+    caption = "Energy gap of every run with an energy prior"
+    assert f'<p class="caption">{caption}' in page(*read_runs(tmp_path))
+    write_gaps(write_run(tmp_path, "ebm-base", 12, config=ENERGY), -1.0)
+    text = page(*read_runs(tmp_path))
+    assert f'<details class="long"><summary>{caption} <span class="muted">(13 rows)</span></summary>' in text
+
+
+def test_many_pictures_are_folded(tmp_path):
+    for number in range(8):
+        with_pictures(write_run(tmp_path, config_hash=f"{number:08}", config=MODALITIES))
+    text = page(*read_runs(tmp_path))
+    assert '<details class="long"><summary>2 more configurations</summary><figure' in text
+
+
+def test_parameters_are_legible(text):
+    assert '<td class="number">1,000</td>' in text
+
+
+def test_lines_end_between_the_words_of_a_setting_and_not_in_numbers():
+    assert _breakable("trainer.lr=0.0005 <b>") == "trainer.<wbr>lr=<wbr>0.0005 &lt;b&gt;"
