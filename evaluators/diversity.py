@@ -71,8 +71,8 @@ def _coherent_variance(context: Context, source: str) -> Measure | str:
         kept[attribute] = (labels == labels[0]).all(0)
         n, classes = int(kept[attribute].sum()), len(labels[0, kept[attribute]].unique())
         if n < PER_CLASS * max(1, classes):
-            few = f"{n} of {len(kept[attribute])} samples are coherent in {attribute}"
-            return f"{few}, fewer than {PER_CLASS} for each of their classes"
+            few = f"too few coherent samples: all modalities agree on the {attribute} in {n} of {len(kept[attribute])}"
+            return f"{few}, with {classes} classes among them, and a class takes {PER_CLASS}"
     return _ratio(context, source, kept, f"coherent of {source}")
 
 

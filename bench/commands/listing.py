@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from importlib.resources.abc import Traversable
@@ -84,11 +85,16 @@ def _presets() -> Iterator[Line]:
             folder = _presets_folder(dataset)
             files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda f: f.name)
             for file in files:
-                first = file.read_text(encoding="utf-8").partition("\n")[0]
-                summary = first.lstrip("# ") if first.startswith("#") else "(no description)"
-                yield f"{dataset} {file.name.removesuffix('.yaml')}", summary.partition(". ")[0], "", _place(file)
+                summary = _first_sentence(file.read_text(encoding="utf-8"))
+                yield f"{dataset} {file.name.removesuffix('.yaml')}", summary, "", _place(file)
         except Exception as error:  # of an installed package, whose classes may raise anything
             yield dataset, f"presets cannot be read: {error}", "", DATASETS[dataset]
+
+
+def _first_sentence(text: str) -> str:
+    """Of the comment that a file starts with."""
+    comment = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return " ".join(line.lstrip("# ") for line in comment).partition(". ")[0].rstrip(".") or "(no description)"
 
 
 def _presets_folder(dataset: str) -> Traversable:

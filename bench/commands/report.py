@@ -6,7 +6,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -74,6 +74,7 @@ def print_leaderboard(out: Path) -> None:
     import pandas as pd
 
     from bench.commands.tables import print_table
+    from bench.reporting.changes import shared_likelihoods
 
     page = out / "leaderboard.md"
     table = pd.read_csv(out / "leaderboard.csv", keep_default_na=False) if sys.stdout.isatty() else pd.DataFrame()
@@ -82,16 +83,21 @@ def print_leaderboard(out: Path) -> None:
         return
     for (dataset, source, preset), rows in table.groupby(["dataset", "source", "preset"], sort=False):
         print(printable(f"\n{dataset}, {source} data, preset {preset}: coherence with 95 % intervals\n"))
-        print_table(map(_short, rows.to_dict("records")), ("method", "prior", "seeds", "joint", "cross", "settings"))
+        shared = shared_likelihoods(list(rows["settings"]))
+        if shared:
+            print(printable(f"Likelihoods of all rows: {' '.join(shared)}\n"))
+        lines = [_short(row, shared) for row in rows.to_dict("records")]
+        print_table(lines, ("method", "prior", "seeds", "joint", "cross", "settings"))
     print(f"\nMore, with what the numbers mean: {page}")
 
 
-def _short(row: Mapping[Any, Any]) -> tuple[str, ...]:
+def _short(row: Mapping[Any, Any], shared: Sequence[str]) -> tuple[str, ...]:
+    from bench.reporting.changes import without
+
     prior = row["trained_prior"] if row["prior"] == "own" else f"{row['prior']}, fitted"
     joint, cross = (_interval(row, f"{name}_coherence") for name in ("joint", "cross"))
-    # Before what may be long: the last column is folded.
-    collapsed = "COLLAPSED " if str(row["collapsed_seeds"]) not in ("", "0") else ""
-    return row["method"], prior, str(row["seeds"]), joint, cross, f"{collapsed}{row['settings']}"
+    collapsed = " COLLAPSED" if str(row["collapsed_seeds"]) not in ("", "0") else ""
+    return row["method"], prior, str(row["seeds"]), joint + collapsed, cross, without(row["settings"], shared)
 
 
 def _interval(row: Mapping[Any, Any], name: str) -> str:

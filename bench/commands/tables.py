@@ -26,9 +26,12 @@ def _print_folded(table: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
     shown = Table.grid(padding=(0, len(GAP), 0, 0))
-    for number in range(len(table[0]) if table else 0):
-        shown.add_column(overflow="fold", no_wrap=number == 0)
+    for number, column in enumerate(zip(*table, strict=True)):
+        # Names and paths are taken along as they are, so they stay whole where that leaves half of the room.
+        words = not any(" " in cell for cell in column) and 0 < max(map(len, column)) <= console.width // 2
+        shown.add_column(overflow="fold", no_wrap=number == 0 or words)
     for row in table:
         shown.add_row(*map(Text, row))
-    Console().print(shown)
+    console.print(shown)

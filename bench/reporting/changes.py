@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -47,3 +47,14 @@ def settings_of(config: Mapping[str, Any]) -> str:
         return " ".join(changed_settings(config))
     except UsageError:
         return "(of another version)"
+
+
+def shared_likelihoods(settings: Sequence[str]) -> list[str]:
+    """The settings of modalities that all rows have, such as what the description of one's own data says."""
+    rows = [[word for word in row.split() if word.startswith("modalities.")] for row in settings]
+    return [word for word in rows[0] if all(word in row for row in rows)] if rows else []
+
+
+def without(settings: str, shared: Sequence[str]) -> str:
+    """A row's settings but for those that are told once for all rows."""
+    return " ".join(word for word in settings.split() if word not in shared)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.reporting.changes import settings_of
+from bench.reporting.changes import settings_of, shared_likelihoods, without
 from bench.reporting.grouping import by_section, section_title
 from bench.reporting.health import STRAINED
 from bench.reporting.measures import absent_lines, further_lines
@@ -46,11 +46,14 @@ def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> s
     for (key, rows), title in zip(sections.items(), titles, strict=True):
         evaluation = f", {rows[0]['evaluation']}" if titles.count(title) > 1 else ""
         own = [row for row in rows if row["prior"] == OWN]
+        shared = shared_likelihoods([row["settings"] for row in own])
+        own = [{**row, "settings": without(row["settings"], shared)} for row in own]
         lines += [
             f"## {title}{evaluation}",
             "",
             f"{_classifiers(own or rows)}Data {rows[0]['data_fingerprint']}. {_protocols(own or rows)}.",
             "",
+            *([f"Likelihoods of all rows: {' '.join(shared)}.", ""] if shared else []),
             *_leaderboard_lines(own),
             *_prior_lines(priors[key]),
             *_warning_lines(rows),

@@ -75,7 +75,10 @@ def further_lines(runs: Sequence[Mapping[Any, Any]]) -> list[str]:
     ]
     for (prior, _), table in cells.items():
         models = sorted({model for values in table.values() for model in values})
-        lines += [f"| {prior.replace('|', '/')} prior | {' | '.join(models)} |", "|---" * (1 + len(models)) + "|"]
+        lines += [
+            f"| measure, {prior.replace('|', '/')} prior | {' | '.join(models)} |",
+            "|---" * (1 + len(models)) + "|",
+        ]
         for name in [name for name in dict.fromkeys(names.values()) if name in table]:
             lines.append(f"| {name} | {' | '.join(_mean(table[name].get(model, [])) for model in models)} |")
         lines.append("")

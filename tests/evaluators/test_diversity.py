@@ -98,7 +98,8 @@ def test_diversity_of_coherent_samples_and_of_the_aggregate_posterior():
 def test_few_coherent_samples_have_no_variance():
     data = image_data(test=200)
     found = evaluate("diversity", context(HalfIncoherent(data), data, samples=36))
-    assert "36 of 36 samples are coherent in digit, fewer than 10" in found["within_class_variance_coherent"]
+    few = "too few coherent samples: all modalities agree on the digit in 36 of 36, with "
+    assert found["within_class_variance_coherent"].startswith(few)
     assert found["within_class_variance"].n == 36
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import UsageError
-from bench.reporting.changes import changed_settings
+from bench.reporting.changes import changed_settings, shared_likelihoods, without
+from bench.reporting.grouping import SECTION, by_section
 from bench.reporting.measures import measure
 from bench.reporting.models import base_method
 from bench.reporting.page.sections import Row, Section
@@ -38,10 +39,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the leaderboard on the page."""
+    """A line of the leaderboard on the page; `settings` are those that not all rows of its section have."""
 
     name: str
     row: Row
+    settings: str
     prior: str
     trained: bool
     bars: Mapping[str, Bar]
@@ -61,7 +63,12 @@ class Pair:
 
 def entries_of(rows: Sequence[tuple[Row, Sequence[Row]]]) -> list[Entry]:
     """A line for each row of the leaderboard with its runs, in order."""
-    return [_entry(f"row-{number}", row, runs) for number, (row, runs) in enumerate(rows, 1)]
+    sections = by_section([row for row, _ in rows])
+    shared = {key: shared_likelihoods([row["settings"] for row in group]) for key, group in sections.items()}
+    return [
+        _entry(f"row-{number}", row, without(row["settings"], shared[tuple(row[key] for key in SECTION)]), runs)
+        for number, (row, runs) in enumerate(rows, 1)
+    ]
 
 
 def columns_of(entries: Sequence[Entry]) -> dict[str, str]:
@@ -70,12 +77,12 @@ def columns_of(entries: Sequence[Entry]) -> dict[str, str]:
     return {metric: label for metric, label in METRICS.items() if known_of[metric] or metric in OURS}
 
 
-def _entry(name: str, row: Row, runs: Sequence[Row]) -> Entry:
+def _entry(name: str, row: Row, settings: str, runs: Sequence[Row]) -> Entry:
     own = row["prior"] == OWN
     bars = {metric: _bar(row, metric, runs) for metric in METRICS}
     joint, cross = row["joint_verdict"], row["cross_verdict"]
     verdict = joint if joint == cross else f"joint: {joint}; cross: {cross}"
-    return Entry(name, row, row["trained_prior"] if own else row["prior"], own, bars, verdict, runs)
+    return Entry(name, row, settings, row["trained_prior"] if own else row["prior"], own, bars, verdict, runs)
 
 
 def _bar(row: Row, metric: str, runs: Sequence[Row]) -> Bar:

@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 import bench
 from bench.cli import main
@@ -34,6 +35,29 @@ def test_every_entry_is_a_line_that_is_like_no_other(capsys, what):
     assert len(set(summaries)) == len(listed)
     assert all(len(summary) > 10 for summary in summaries)
     assert all((Path(bench.__file__).parents[1] / row[-1]).is_file() or Path(row[-1]).is_file() for row in listed)
+
+
+def test_a_preset_is_described_by_a_whole_sentence(capsys):
+    said = {row[0]: row[1] for row in rows(capsys, "presets")}
+    assert said["polymnist quick"] == "Minutes on two cores"
+    assert said["cub paper"].endswith("the MMVAE+ release for those with private latents (residual)")
+
+
+def test_paths_stay_whole_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    for what in ("methods", "priors", "presets"):
+        files = [row[-1] for row in _piped(capsys, monkeypatch, what)]
+        assert main(["list", what]) == 0
+        said = capsys.readouterr().out
+        assert max(map(cell_len, said.splitlines())) <= 100
+        assert all(file in said for file in files)
+
+
+def _piped(capsys, monkeypatch, what):
+    with monkeypatch.context() as pipe:
+        pipe.setattr(type(sys.stdout), "isatty", lambda self: False)
+        return rows(capsys, what)
 
 
 def test_papers_are_named(capsys):

@@ -1,9 +1,10 @@
 import pytest
 
+from bench.commands.report import make_report
 from bench.errors import UsageError
-from bench.reporting.changes import changed_settings, settings_of
+from bench.reporting.changes import changed_settings, settings_of, shared_likelihoods, without
 from methods import METHODS
-from tests.bench.rundirs import config_of
+from tests.bench.rundirs import config_of, write_real_run
 
 
 def tree_of(*arguments):
@@ -51,3 +52,23 @@ def test_what_this_version_does_not_have_is_said_in_words(other):
     assert settings_of({**tree, "method": "mopo"}) == "(of another version)"
     with pytest.raises(UsageError):
         changed_settings({**tree, "method": "mopo"})
+
+
+def test_likelihoods_that_all_rows_have_are_told_once():
+    rows = ["beta=2 modalities.sums.scale=0.5 modalities.m.weight=2", "beta=2 modalities.sums.scale=0.5"]
+    shared = shared_likelihoods(rows)
+    assert shared == ["modalities.sums.scale=0.5"]
+    assert [without(row, shared) for row in rows] == ["beta=2 modalities.m.weight=2", "beta=2"]
+    assert shared_likelihoods([]) == []
+    assert shared_likelihoods([*rows, ""]) == []
+
+
+def test_the_tables_tell_them_once(tmp_path, capsys):
+    for method in ("mmvae", "mopoe"):
+        write_real_run(tmp_path, config_of(method, "modalities.m0.scale=0.5", preset="quick", source="bundled"))
+    make_report(tmp_path)
+    said = capsys.readouterr().out
+    assert said.count("modalities.m0.scale=0.5") == 1
+    assert "Likelihoods of all rows: modalities.m0.scale=0.5." in said
+    board = (tmp_path / "report.html").read_text().partition("<tbody")[2].partition("</tbody>")[0]
+    assert "scale" not in board

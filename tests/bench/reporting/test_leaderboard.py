@@ -293,7 +293,7 @@ def test_further_measures_have_a_long_table_and_a_compact_one(tmp_path):
     ]
     assert len(table) == 3 * 4 + 3  # each run's own four, and the added ones
     text = page(tmp_path)
-    assert "| own prior | mmvae 0123abcd | mopoe 0123abcd |" in text
+    assert "| measure, own prior | mmvae 0123abcd | mopoe 0123abcd |" in text
     assert "| probe_z ↑ | 0.8 |  |" in text
     assert "| class_entropy ↑ |  | 2.25 |" in text
     assert len(runs) == 3
@@ -312,8 +312,8 @@ def test_measures_that_the_table_of_priors_lacks_have_a_line_of_their_prior(tmp_
     write_measures(run, "diversity", class_entropy=1.0)
     write_prior(run, "flow", 0.8, label="flow a|b", class_entropy=2.0, of_a_plugin=3.0)
     text = page(tmp_path)
-    assert "| own prior | mmvae 0123abcd |\n|---|---|\n| class_entropy ↑ | 1 |" in text
-    assert "| flow a/b prior | mmvae 0123abcd |\n|---|---|\n| of_a_plugin ↑ | 3 |" in text
+    assert "| measure, own prior | mmvae 0123abcd |\n|---|---|\n| class_entropy ↑ | 1 |" in text
+    assert "| measure, flow a/b prior | mmvae 0123abcd |\n|---|---|\n| of_a_plugin ↑ | 3 |" in text
 
 
 def test_priors_of_one_label_and_different_settings_are_not_averaged(tmp_path):
