@@ -43,8 +43,8 @@ function legendOf(traces, width, printing) {
   const names = [...new Set(traces.filter((trace) => trace.showlegend !== false).map((trace) => trace.name))];
   const below = names.length > 0 && (width < 560 || printing || names.length > 8);
   if (!below) return { legend: {}, room: 0 };
-  const entry = Math.min(Math.max(...names.map((name) => name.length)) * 6.4, width - 60);
-  const room = Math.ceil(names.length / Math.max(1, Math.floor(width / (entry + 50)))) * 20 + 16;
+  const entry = Math.min(Math.max(...names.map((name) => name.length)) * 6.15, width - 60);
+  const room = Math.ceil(names.length / Math.max(1, Math.floor((width - 90) / (entry + 45)))) * 20 + 16;
   return { room, legend: { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 11 }, entrywidth: entry, tracegroupgap: 0, maxheight: room + 20 } };
 }
 

@@ -220,12 +220,14 @@ def test_many_configurations_have_their_legend_below_the_chart(browser, tmp_path
         const box = (part) => chart.querySelector(part).getBoundingClientRect();
         const dashes = [...chart.querySelectorAll(".js-line")].map((line) => line.style.strokeDasharray);
         return [box(".legend").top - box(".bglayer, .gridlayer").bottom, box(".legend").bottom,
-            chart.getBoundingClientRect().bottom, new Set(dashes).size, chart.querySelectorAll(".traces").length];"""
-    gap, legend, chart, dashes, entries = browser.execute_script(script)
+            chart.getBoundingClientRect().bottom, new Set(dashes).size, chart.querySelectorAll(".traces").length,
+            box(".scrollbar").height];"""
+    gap, legend, chart, dashes, entries, scrollbar = browser.execute_script(script)
     assert gap > 0
     assert legend <= chart
     assert dashes == 6
     assert entries == 9
+    assert scrollbar == 0
 
 
 def test_long_tables_open_for_print(browser, tmp_path):
