@@ -200,9 +200,16 @@ def _bar(share: float, narrow: bool) -> ProgressBar:
 
 
 def names(runs: Sequence[Run]) -> list[str]:
-    """With the configuration's hash where a name would stand for several runs, as in a sweep."""
-    often = Counter(run.name for run in runs)
-    return [f"{run.name} ({run.config.hash})" if often[run.name] > 1 else run.name for run in runs]
+    """With the configuration's hash where a name would stand for several runs, as in a sweep; of copies of a run in
+    several folders the path."""
+    often, alike = Counter(run.name for run in runs), Counter((run.name, run.config.hash) for run in runs)
+
+    def name(run: Run) -> str:
+        if alike[run.name, run.config.hash] > 1:
+            return str(run.path)
+        return f"{run.name} ({run.config.hash})" if often[run.name] > 1 else run.name
+
+    return list(map(name, runs))
 
 
 def percent(share: float) -> str:
