@@ -132,10 +132,10 @@ def _fill(folder: Path, name: str, build: Callable[[], Arrays]) -> None:
     logger.info("building %s%s in the cache, once for these data", dataset, f" ({source})" if source else "")
     arrays = build()
     files: dict[str, dict[str, Any]] = {}
-    for name, array in arrays.items():
-        path = folder / f"{name}.npy"
+    for key, array in arrays.items():
+        path = folder / f"{key}.npy"
         np.save(path, array)
-        files[name] = {"sha256": checksum(name, array), "bytes": path.stat().st_size, "crc32": crc32(path)}
+        files[key] = {"sha256": checksum(key, array), "bytes": path.stat().st_size, "crc32": crc32(path)}
     write_json(folder / "meta.json", {"fingerprint": _fingerprint_of(files), "files": files})
 
 

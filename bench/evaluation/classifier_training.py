@@ -74,7 +74,8 @@ def training_loss(logits: Mapping[str, Tensor], labels: Mapping[str, Tensor]) ->
 def train_classifier(network: Classifier, data: Dataset, modality: Modality, seed: int, recipe: Recipe) -> Training:
     """Cross-entropy with Adam. The network is left in eval mode.
 
-    Yields the share that is done after every TURN steps, so that others may have a turn. Returns its accuracy on the real test split.
+    Yields the share that is done after every TURN steps, so that others may have a turn. Returns its accuracy on the
+    real test split.
     """
     split, device = data.train, data.train.device
     steps = max(1, round(recipe.epochs * network.LONGER * len(split) / BATCH))

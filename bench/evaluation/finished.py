@@ -43,6 +43,7 @@ from methods.modality import Modality
 
 PRIOR = "prior "  # what the name of an added prior starts with
 
+
 class Told(Protocol):
     """Who is told of what is added to a run, by its name in `Task.names`."""
 

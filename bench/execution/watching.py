@@ -145,7 +145,8 @@ class Board(Screen):
         runs = "1 run left" if number == 1 else f"{number} runs left"
         runs += f", {min(self.at_once, number)} at once" if self.at_once and number > 1 else ""
         where = "on this machine" if self.at_once else "with as many at once as now"
-        rest = "" if known else ". How long evaluations take is not in it, and is known after the first"
+        unknown = "How long evaluations take is not in it, and is known after the first"
+        rest = "" if known else f". {unknown if number > 1 else 'The evaluation comes on top'}"
         self.message(f"{runs}: {about(left)} of {what} {where}{rest}")
 
     def _line(self, left: float | None) -> str:

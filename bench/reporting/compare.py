@@ -13,7 +13,13 @@ import pandas as pd
 from bench.errors import DataMissing, UsageError, unknown
 from bench.reporting.leaderboard import GROUP
 from bench.reporting.rows import METRICS, Found, read_runs
-from bench.reporting.statistics import ONE_MODEL_EACH, Comparison, binomial_difference, paired_difference, single_difference
+from bench.reporting.statistics import (
+    ONE_MODEL_EACH,
+    Comparison,
+    binomial_difference,
+    paired_difference,
+    single_difference,
+)
 from bench.runs.measured import StoredMeasure
 
 # Runs are compared only where all of these, and the seed, are the same.

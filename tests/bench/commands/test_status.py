@@ -166,7 +166,8 @@ def test_a_pipe_has_every_line_at_once():
 import sys, time
 from types import SimpleNamespace
 from bench import cli
-cli.parser = lambda: SimpleNamespace(parse_args=lambda _: SimpleNamespace(command=lambda _: print("said") or time.sleep(99)))
+options = SimpleNamespace(command=lambda _: print("said") or time.sleep(99))
+cli.parser = lambda: SimpleNamespace(parse_args=lambda _: options)
 cli.main([])
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

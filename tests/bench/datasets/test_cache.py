@@ -56,7 +56,9 @@ for _ in range(2):
     def said(option: str) -> list[str]:
         shutil.rmtree(store.cache_root(), ignore_errors=True)
         command = [sys.executable, "-c", code, option]
-        result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(bench.__file__).parents[1])
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=Path(bench.__file__).parents[1]
+        )
         return result.stderr.splitlines()
 
     assert said("") == ["bench: building toy (bundled) in the cache, once for these data", "built"]

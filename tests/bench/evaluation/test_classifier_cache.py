@@ -31,7 +31,10 @@ def test_the_second_time_they_come_from_the_cache(data, monkeypatch):
     told = []
     first = classifiers(data, told.append)
     assert told[0] == "training 2 robust classifiers on toy (bundled), once for these data"
-    ended = [re.fullmatch(r"robust classifier (m[01]), ([12]) of 2: test accuracy [01]\.\d{4}, \d+ s", line) for line in told[1:]]
+    ended = [
+        re.fullmatch(r"robust classifier (m[01]), ([12]) of 2: test accuracy [01]\.\d{4}, \d+ s", line)
+        for line in told[1:]
+    ]
     assert sorted(found[1] for found in ended) == ["m0", "m1"]
     assert [found[2] for found in ended] == ["1", "2"]
     forbid_training(monkeypatch)
@@ -50,7 +53,9 @@ def test_each_is_told_when_it_ends_and_how_far_they_are_between(data, monkeypatc
         told.append((line, (folder / "m0.pt").exists()))
 
     classifiers(data, tell)
-    assert any(re.fullmatch(r"robust classifiers: \d+ % of the training is done, about \d+ s left", line) for line, _ in told)
+    assert any(
+        re.fullmatch(r"robust classifiers: \d+ % of the training is done, about \d+ s left", line) for line, _ in told
+    )
     assert not any(written for _, written in told)
 
 
