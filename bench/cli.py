@@ -41,9 +41,10 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     log_to_stderr()
-    for stream in (sys.stdout, sys.stderr):  # a terminal that knows few letters is no reason to end
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            # A terminal that knows few letters is no reason to end; and a pipe has every line as soon as it is said.
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
     try:
         known = parser()
         if "_ARGCOMPLETE" in os.environ:  # a shell asks how the line that is being typed may continue

@@ -45,15 +45,18 @@ def printable(text: str) -> str:
 
 
 def log_to_stderr() -> None:
-    """Warnings of this process go to stderr, whatever that is when they are given, as `printable` shows them."""
+    """Warnings of this process go to stderr, whatever that is when they are given, as `printable` shows them; and what
+    takes long is told before it is done, by `bench`'s own log."""
 
     class ToStderr(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             try:
-                print(printable(self.format(record)), file=sys.stderr)
+                who = "bench" if record.levelno == logging.INFO else record.levelname
+                print(printable(f"{who}: {self.format(record)}"), file=sys.stderr)
             except Exception:  # a log ends nothing
                 self.handleError(record)
 
     handler = ToStderr()
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("bench").setLevel(logging.INFO)

@@ -18,14 +18,17 @@ from methods import PRIORS
 
 if TYPE_CHECKING:
     from bench.evaluation.finished import Task
-    from bench.execution.screen import Screen
+    from bench.execution.additions import Additions
     from bench.runs.run import Run
 
 EXAMPLES = """examples:
   bench evaluate results --prior all
   bench evaluate results --evaluators probes,likelihood
   bench evaluate results --prior mixture --set priors.mixture.components=50
-  bench evaluate results/runs/polymnist/mmvae --evaluators fid --set evaluators.fid.inception=inception-2015-12-05.pt"""
+  bench evaluate results/runs/polymnist/mmvae --evaluators fid --set evaluators.fid.inception=inception-2015-12-05.pt
+
+exit codes: 0 everything is there, 1 something could not be evaluated, 2 usage, 3 data missing and nothing evaluated,
+130 interrupted. What is finished is kept, and the same command does the rest"""
 
 
 def add(commands: Subparsers) -> None:
@@ -54,33 +57,47 @@ def add(commands: Subparsers) -> None:
 
 def evaluate_command(options: argparse.Namespace) -> int:
     from bench.evaluation.finding import find_runs
+    from bench.execution.additions import Additions
     from bench.execution.orders import by_data
-    from bench.execution.screen import Screen
 
     task = wanted(options)
-    failed = False
+    problems: list[tuple[str, int]] = []  # with the exit code of each
 
-    def warn(text: str) -> None:
-        nonlocal failed
-        failed = True
+    def warn(text: str, code: int = 1) -> None:
+        problems.append((text, code))
         print(printable(f"bench: {text}"), file=sys.stderr)
 
     runs = find_runs(options.runs, warn)
-    with Screen(volume_of(options)) as screen:
-        for group in by_data(runs):
-            try:
-                evaluate_group(group, options, task, screen, warn)
-            except UsageError:
-                raise
-            except BenchError as error:  # its data are missing, say; the other runs' may be there
-                warn(str(error))
+    try:
+        with Additions(volume_of(options), runs, task.names) as screen:
+            for group in by_data(runs):
+                try:
+                    evaluate_group(group, options, task, screen, warn)
+                except UsageError:
+                    raise
+                except BenchError as error:  # its data are missing, say; the other runs' may be there
+                    warn(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        done = "interrupted; what is finished is kept, and the same command (without --force) does the rest"
+        print(f"bench: {done}", file=sys.stderr)
+        return 130
+    if not screen.done:  # the tables of before would hide why
+        return max((code for _, code in problems), default=1)
     for out in dict.fromkeys(run.out for run in runs):
         make_report(out)
-    return int(failed or not runs)
+    return conclude([text for text, _ in problems])
+
+
+def conclude(problems: Sequence[str]) -> int:
+    """The exit code. Says again, after the tables, that there were problems."""
+    if problems:
+        more = f" ({len(problems) - 1} more above the tables)" if len(problems) > 1 else ""
+        print(printable(f"bench: not everything could be evaluated: {problems[0]}{more}"), file=sys.stderr)
+    return int(bool(problems))
 
 
 def evaluate_group(
-    runs: Sequence[Run], options: argparse.Namespace, task: Task, screen: Screen, warn: Callable[[str], None]
+    runs: Sequence[Run], options: argparse.Namespace, task: Task, screen: Additions, warn: Callable[[str, int], None]
 ) -> None:
     """The runs on one dataset, which is loaded once. What cannot be evaluated is reported, and the others are."""
     from bench.config.evaluation import resolve_evaluation
@@ -90,19 +107,22 @@ def evaluate_group(
     from bench.execution.devices import choose_device
 
     dataset, source = runs[0].config.dataset, runs[0].config.source
+    number = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    screen.message(f"{number} on {dataset} ({source}), each with: {', '.join(task.names)}")
     known = dataset_source(dataset)
     data = known.load(source, options.data_root).to(choose_device(options.device))
     trained = classifiers(data, screen.message)
     for run in runs:
         try:
             evaluation = resolve_evaluation(dataset, run.config.preset, options.set, presets=known.presets)
-            evaluate_run(run, evaluation, task, data, trained, screen.message)
+            evaluate_run(run, evaluation, task, data, trained, screen)
         except UsageError:
             raise
         except BenchError as error:
-            warn(str(error))
+            warn(str(error), error.exit_code)
         except Exception as error:  # a full disk or a fault of one run costs the others nothing
-            warn(f"{run.path}: {type(error).__name__}: {error}")
+            warn(f"{run.path}: {type(error).__name__}: {error}", 1)
+        screen.leave(run)
 
 
 def wanted(options: argparse.Namespace) -> Task:

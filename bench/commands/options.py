@@ -52,7 +52,6 @@ def add_volume_options(command: argparse.ArgumentParser) -> None:
 
 def volume_of(options: argparse.Namespace) -> Volume:
     """How much the command tells; from now on, `bench`'s log as well."""
-    if options.verbose:
-        logging.getLogger("bench").setLevel(logging.DEBUG)
-        return "verbose"
-    return "quiet" if options.quiet else "normal"
+    level = logging.DEBUG if options.verbose else logging.WARNING if options.quiet else logging.INFO
+    logging.getLogger("bench").setLevel(level)
+    return "verbose" if options.verbose else "quiet" if options.quiet else "normal"

@@ -50,8 +50,8 @@ def make_report(out: Path, form: str | None = None) -> int:
         BenchError: the tables cannot be written.
     """
     from bench.api.tables import write_report
+    from bench.reporting.leaderboard import holds_trained
     from bench.reporting.tex import tex
-    from bench.runs.records import run_folders
 
     try:
         table, _, failed = write_report(out)
@@ -66,7 +66,7 @@ def make_report(out: Path, form: str | None = None) -> int:
     if not (table.empty and failed.empty):
         print_page(out, sys.stdout if form in (None, "md") else sys.stderr)
         return 0
-    return 1 if any(os.path.lexists(path / "training.json") for path in run_folders(out)) else 0
+    return 1 if holds_trained(out) else 0
 
 
 def print_leaderboard(out: Path) -> None:
@@ -75,11 +75,17 @@ def print_leaderboard(out: Path) -> None:
 
     from bench.commands.tables import print_table
     from bench.reporting.changes import shared_likelihoods
+    from bench.reporting.leaderboard import holds_trained
+    from bench.reporting.markdown import NOTHING
 
     page = out / "leaderboard.md"
     table = pd.read_csv(out / "leaderboard.csv", keep_default_na=False) if sys.stdout.isatty() else pd.DataFrame()
     if table.empty:
-        print(page.read_text())
+        text = page.read_text()
+        if NOTHING in text:
+            why = "none of the finished runs can be read" if holds_trained(out) else "no run is finished yet"
+            text = f"{why}: there are no tables"
+        print(text)
         return
     for (dataset, source, preset), rows in table.groupby(["dataset", "source", "preset"], sort=False):
         print(printable(f"\n{dataset}, {source} data, preset {preset}: coherence with 95 % intervals\n"))

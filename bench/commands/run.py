@@ -65,7 +65,11 @@ def add(commands: Subparsers) -> None:
         help=f"hold out {SHARE} of the training tuples, and measure on them after every epoch: short for --set "
         f"trainer.validation={SHARE}",
     )
-    run.add_argument("--dry-run", action="store_true", help="print what every run lacks, and do nothing")
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what every run lacks, and train nothing; data that are not in the cache yet are built",
+    )
     run.add_argument("--force", action="store_true", help="train again what is finished")
     add_executor_options(run)
     run.set_defaults(command=run_command)

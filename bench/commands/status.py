@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from bench.commands import Subparsers
@@ -95,17 +95,22 @@ def status_command(options: argparse.Namespace) -> int:
 def watch(observer: Observer, console: Console) -> list[Observation]:
     """Shows the runs until all have ended or Ctrl-C; gives the latest look.
 
-    A terminal may be too low for all runs: the counts come first, and those at work.
+    A pipe gets what `bench status` prints, one below the other. A terminal may be too low for all runs: the counts come
+    first, and those at work.
     """
     from rich.console import Group
     from rich.live import Live
 
-    observed = observer.look()
-    live = Live(console=console, auto_refresh=False, screen=console.is_terminal, transient=True)
-    with suppress(KeyboardInterrupt), live:
+    observed, terminal = observer.look(), console.is_terminal
+    # Where there is no terminal, rich would keep everything to itself until the end.
+    live = Live(console=console, auto_refresh=False, screen=True, transient=True) if terminal else None
+    with suppress(KeyboardInterrupt), live or nullcontext():
         while not all(run.ended for run in observed):
-            urgent = sorted(observed, key=lambda run: (run.state == "done", run.ended, run.epoch is None))
-            live.update(Group(counts(observed), table(urgent), *causes(urgent)), refresh=True)
+            if live:
+                urgent = sorted(observed, key=lambda run: (run.state == "done", run.ended, run.epoch is None))
+                live.update(Group(counts(observed), table(urgent), *causes(urgent)), refresh=True)
+            else:
+                console.print(overview(observed), "")
             time.sleep(SECONDS_BETWEEN_LOOKS)
             observed = observer.look()
     return observed

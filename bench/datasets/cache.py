@@ -53,9 +53,12 @@ def kept(folder: Path, what: str, read: Callable[[Path], T], fill: Callable[[Pat
     """
     with keeping(what):
         try:
-            return read(folder)
+            found = read(folder)
         except Exception as error:  # none yet; or damaged, of which one process tells, with the lock
             logger.debug("cache %s cannot be read (%s)", folder, reason(error))
+        else:
+            logger.debug("cache %s: read", folder)
+            return found
         with exclusive(folder.with_name(f".{folder.name}.lock")):
             remove_leftovers(folder)
             if os.path.lexists(folder):
@@ -68,6 +71,7 @@ def kept(folder: Path, what: str, read: Callable[[Path], T], fill: Callable[[Pat
                     remove_directory(folder)
             with new_directory(folder) as new:
                 fill(new)
+        logger.debug("cache %s: made", folder)
         return read(folder)
 
 
@@ -87,7 +91,7 @@ def cached(
         DataMissing: when an input cannot be found, or the cache cannot be written. What `build` raises is passed on,
             and leaves no cache.
     """
-    return kept(_folder(name, version, inputs), name, _read, lambda new: _write(new, build()))
+    return kept(_folder(name, version, inputs), name, _read, lambda new: _fill(new, name, build))
 
 
 def cached_fingerprint(name: str, version: int, inputs: Sequence[Path], build: Callable[[], Arrays]) -> str:
@@ -96,7 +100,7 @@ def cached_fingerprint(name: str, version: int, inputs: Sequence[Path], build: C
     def read(folder: Path) -> str:
         return str(_read_meta(folder)["fingerprint"])
 
-    return kept(_folder(name, version, inputs), name, read, lambda new: _write(new, build()))
+    return kept(_folder(name, version, inputs), name, read, lambda new: _fill(new, name, build))
 
 
 def fingerprint(sums: Mapping[str, str]) -> str:
@@ -123,12 +127,15 @@ def _folder(name: str, version: int, inputs: Sequence[Path]) -> Path:
     return cache_root() / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
-def _write(folder: Path, arrays: Arrays) -> None:
+def _fill(folder: Path, name: str, build: Callable[[], Arrays]) -> None:
+    dataset, _, source = name.partition("/")
+    logger.info("building %s%s in the cache, once for these data", dataset, f" ({source})" if source else "")
+    arrays = build()
     files: dict[str, dict[str, Any]] = {}
-    for name, array in arrays.items():
-        path = folder / f"{name}.npy"
+    for key, array in arrays.items():
+        path = folder / f"{key}.npy"
         np.save(path, array)
-        files[name] = {"sha256": checksum(name, array), "bytes": path.stat().st_size, "crc32": crc32(path)}
+        files[key] = {"sha256": checksum(key, array), "bytes": path.stat().st_size, "crc32": crc32(path)}
     write_json(folder / "meta.json", {"fingerprint": _fingerprint_of(files), "files": files})
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Lock
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +22,11 @@ from methods.modality import Modality
 
 BATCH, PEAK_LR = 256, 1e-2
 TURN = 20  # steps of one classifier before another has its turn: about a second
+SECONDS_BETWEEN_REPORTS = 10.0  # of how far they are, as they take turns and all end late
 
 Shares = dict[str, float]  # {attribute: share of its known labels that is predicted right}
-Training = Generator[None, None, Shares]
+Training = Generator[float, None, Shares]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,14 @@ class Recipe:
 
     Args:
         name: what their cache's folder is called.
+        one, many: what they are called when people are told of them.
         version: of networks, recipe and files: a change of any makes other caches.
         schedule: what gives Adam its learning rate over so many steps.
     """
 
     name: str
+    one: str
+    many: str
     version: int
     kinds: Kinds
     epochs: float
@@ -68,7 +74,8 @@ def training_loss(logits: Mapping[str, Tensor], labels: Mapping[str, Tensor]) ->
 def train_classifier(network: Classifier, data: Dataset, modality: Modality, seed: int, recipe: Recipe) -> Training:
     """Cross-entropy with Adam. The network is left in eval mode.
 
-    Yields after every TURN steps, so that others may have a turn. Returns its accuracy on the real test split.
+    Yields the share that is done after every TURN steps, so that others may have a turn. Returns its accuracy on the
+    real test split.
     """
     split, device = data.train, data.train.device
     steps = max(1, round(recipe.epochs * network.LONGER * len(split) / BATCH))
@@ -85,11 +92,13 @@ def train_classifier(network: Classifier, data: Dataset, modality: Modality, see
         optimiser.step()
         schedule.step()
         if step % TURN == 0:
-            yield
+            yield step / steps
     return accuracy(network.eval(), data.test, modality)
 
 
-def train_all(data: Dataset, recipe: Recipe) -> tuple[dict[str, Classifier], dict[str, Shares]]:
+def train_all(
+    data: Dataset, recipe: Recipe, report: Report = lambda text: None
+) -> tuple[dict[str, Classifier], dict[str, Shares]]:
     """One classifier per modality, and its accuracy. On a CPU as many at once as it has cores, each with one thread:
     networks this small gain little from a second one, and come out the same on every number of cores. They take turns,
     so that no core is left without work before the end."""
@@ -98,38 +107,62 @@ def train_all(data: Dataset, recipe: Recipe) -> tuple[dict[str, Classifier], dic
         m.name: make_classifier(m, data.attributes, s, recipe.kinds).to(device) for s, m in enumerate(data.modalities)
     }
     at_once = cores() if device.type == "cpu" else 1
-    threads, cancelled = torch.get_num_threads(), Event()
-    waiting = deque(
-        (m.name, train_classifier(networks[m.name], data, m, s, recipe)) for s, m in enumerate(data.modalities)
-    )
-    accuracies: dict[str, Shares] = {}
+    threads = torch.get_num_threads()
+    trainings = {m.name: train_classifier(networks[m.name], data, m, s, recipe) for s, m in enumerate(data.modalities)}
+    turns = Turns(trainings, recipe, report)
     with ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
-            working = [pool.submit(take_turns, waiting, accuracies, cancelled) for _ in range(at_once)]
+            working = [pool.submit(turns.take) for _ in range(at_once)]
             for outcome in as_completed(working):
                 outcome.result()
         finally:
-            cancelled.set()  # also by Ctrl-C, which comes to this thread alone
+            turns.cancelled.set()  # also by Ctrl-C, which comes to this thread alone
             torch.set_num_threads(threads)  # some libraries take the last word of any thread for all
-    return networks, {name: accuracies[name] for name in networks}
+    return networks, {name: turns.accuracies[name] for name in networks}
 
 
-def take_turns(waiting: deque[tuple[str, Training]], accuracies: dict[str, Shares], cancelled: Event) -> None:
-    """Gives each training a turn and puts it back, until none waits or it is `cancelled`.
+class Turns:
+    """Trainings that several threads share: what does not wait has a thread of its own. `report` is told how far they
+    are, by whichever thread knows, one at a time."""
 
-    Several threads may share `waiting`: what does not wait then has a thread of its own.
-    """
-    while not cancelled.is_set():
-        try:
-            name, training = waiting.popleft()
-        except IndexError:
-            return
-        try:
-            next(training)
-        except StopIteration as end:
-            accuracies[name] = end.value
-        else:
-            waiting.append((name, training))
+    def __init__(self, trainings: Mapping[str, Training], recipe: Recipe, report: Report) -> None:
+        self.waiting, self.recipe, self.report = deque(trainings.items()), recipe, report
+        self.shares = dict.fromkeys(trainings, 0.0)
+        self.accuracies: dict[str, Shares] = {}
+        self.cancelled, self.lock = Event(), Lock()
+        self.started = self.reported = time.monotonic()
+
+    def take(self) -> None:
+        """Gives each training a turn and puts it back, until none waits or they are `cancelled`."""
+        while not self.cancelled.is_set():
+            try:
+                name, training = self.waiting.popleft()
+            except IndexError:
+                return
+            try:
+                share = next(training)
+            except StopIteration as end:
+                self._ended(name, end.value)
+            else:
+                self.waiting.append((name, training))
+                self._advanced(name, share)
+
+    def _advanced(self, name: str, share: float) -> None:
+        with self.lock:
+            self.shares[name] = share
+            now, done = time.monotonic(), sum(self.shares.values()) / len(self.shares)
+            if now - self.reported > SECONDS_BETWEEN_REPORTS:
+                self.reported = now
+                left = (now - self.started) * (1 - done) / done
+                self.report(f"{self.recipe.many}: {100 * done:.0f} % of the training is done, about {left:.0f} s left")
+
+    def _ended(self, name: str, shares: Shares) -> None:
+        with self.lock:
+            self.shares[name], self.accuracies[name] = 1.0, shares
+            self.reported = time.monotonic()
+            number = f"{len(self.accuracies)} of {len(self.shares)}"
+            right = f"test accuracy {sum(shares.values()) / len(shares):.4f}" if shares else "no label to test it with"
+            self.report(f"{self.recipe.one} {name}, {number}: {right}, {self.reported - self.started:.0f} s")
 
 
 @torch.no_grad()

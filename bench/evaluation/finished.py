@@ -8,9 +8,10 @@ samples of p0 are the floor, and the aggregate posterior of held-out tuples is w
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -40,7 +41,17 @@ from evaluators.context import Context
 from methods.base import Method
 from methods.modality import Modality
 
-Say = Callable[[str], None]
+PRIOR = "prior "  # what the name of an added prior starts with
+
+
+class Told(Protocol):
+    """Who is told of what is added to a run, by its name in `Task.names`."""
+
+    def begin(self, run: Run, name: str) -> None:
+        """From now on it is at work."""
+
+    def end(self, run: Run, name: str, text: str) -> None:
+        """It is there; `text` says what came of it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,11 @@ class Task:
     evaluators: Sequence[str]
     priors: Sequence[str]
     force: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Of all that is added, in order."""
+        return [*self.evaluators, *(f"{PRIOR}{name}" for name in self.priors)]
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,7 @@ class Finished:
 
 
 def evaluate_run(
-    run: Run, evaluation: EvaluationConfig, task: Task, data: Dataset, classifiers: Classifiers, say: Say
+    run: Run, evaluation: EvaluationConfig, task: Task, data: Dataset, classifiers: Classifiers, told: Told
 ) -> None:
     """Adds to a run what it does not have yet. Its trained parameters and its other results stay as they are.
 
@@ -92,11 +108,12 @@ def evaluate_run(
         with claim(run.lock_file) as mine:
             there = {
                 **{name: holds_measures(run.measure_file(name, evaluation)) for name in task.evaluators},
-                **{f"prior {name}": holds_prior(run.prior_file(name, evaluation)) for name in task.priors},
+                **{f"{PRIOR}{name}": holds_prior(run.prior_file(name, evaluation)) for name in task.priors},
             }
-            todo = [name for name, holds in there.items() if task.force or not holds]
-            for name in there.keys() - set(todo):
-                say(f"{run.name}, {name}: skipped")
+            todo = [name for name in task.names if task.force or not there[name]]
+            for name in task.names:
+                if name not in todo:
+                    told.end(run, name, "skipped")
             if not todo:
                 return
             data = data.with_modalities(run.config.with_likelihoods(data.modalities))
@@ -104,9 +121,10 @@ def evaluate_run(
             problems = []
             for name in todo:
                 mine.check()
+                told.begin(run, name)
                 try:
-                    add = add_prior if name.startswith("prior ") else add_measures
-                    add(finished, name.removeprefix("prior "), say)
+                    add = add_prior if name.startswith(PRIOR) else add_measures
+                    told.end(run, name, add(finished, name.removeprefix(PRIOR)))
                 except (ValueError, ArithmeticError, RuntimeError) as error:  # what else is asked for can be computed
                     problems.append(f"{run.path}: {name}: {error}")
             if problems:
@@ -115,15 +133,15 @@ def evaluate_run(
         raise BenchError(f"{run.path} is being trained or evaluated by another process: {error}") from error
 
 
-def add_measures(finished: Finished, name: str, say: Say) -> None:
-    """Writes what the evaluator measures to its file."""
+def add_measures(finished: Finished, name: str) -> str:
+    """Writes what the evaluator measures to its file, and says it."""
     measured = write_measures(finished.run, name, finished.context, finished.evaluation)
     values = [f"{key} {value['value']:.4g}" for key, value in measured.measures.items()]
-    say(f"{finished.run.name}, {name}: {', '.join([*values, *map(': '.join, measured.absent.items())])}")
+    return ", ".join([*values, *map(": ".join, measured.absent.items())])
 
 
-def add_prior(finished: Finished, name: str, say: Say) -> None:
-    """Fits the prior to the run's model and writes its measures to its file."""
+def add_prior(finished: Finished, name: str) -> str:
+    """Fits the prior to the run's model, writes its measures to its file, and says the first of them."""
     run, evaluation, method, data = finished.run, finished.evaluation, finished.method, finished.data
     config, z = evaluation.priors[name], finished.latents
     started = time.perf_counter()
@@ -147,7 +165,7 @@ def add_prior(finished: Finished, name: str, say: Say) -> None:
     }
     write_json(run.prior_file(name, evaluation), content)
     joint = measures.get("joint_coherence")
-    say(f"{run.name}, prior {name}" + (f": joint coherence {joint['value']:.3f}" if joint else ": fitted"))
+    return f"joint coherence {joint['value']:.3f}" if joint else "fitted"
 
 
 def trained(run: Run, modalities: Sequence[Modality], device: torch.device) -> Method:

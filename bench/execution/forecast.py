@@ -49,6 +49,16 @@ class Forecast:
     def knows_evaluation(self) -> bool:
         return bool(self.evaluations)
 
+    @property
+    def left(self) -> int:
+        """How many runs have not ended."""
+        return sum(state in NOT_ENDED for state in self.states.values())
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is a training left."""
+        return any(state in NOT_ENDED and state != "evaluating" for state in self.states.values())
+
     def seconds_left(self, now: float) -> float | None:
         """Until all runs have ended; None as long as no training has said how fast it is.
 

@@ -142,6 +142,7 @@ class _Pool:
         self.workers: list[Worker] = []
         self.outcomes: dict[Run, Outcome] = {}
         self.terminated = False
+        board.expect([task.run for task in tasks])
 
     def fill(self) -> None:
         while self.waiting and self.free:
@@ -157,7 +158,8 @@ class _Pool:
             self.outcomes[run] = outcome = OUTCOMES.get(code, "failed")
             number = self.tasks.index(worker.task)
             remark = cause(worker.task, code) if outcome == "failed" else ""
-            text = f"[{number + 1}/{len(self.tasks)}] {self.names[number]}: {outcome}{remark}"
+            self.board.end(run, outcome)
+            text = f"{self.board.tally(run)}{self.names[number]}: {outcome}{remark}"
             self.board.message(text, important=outcome == "failed")
 
     def leave_out(self, reason: Outcome) -> None:

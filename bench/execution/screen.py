@@ -21,15 +21,18 @@ class Screen:
 
     A terminal or a reader that has gone ends nothing: the runs matter, and nobody is left to tell. Colours are rich's
     business, which NO_COLOR turns off; what is shown of runs is text, and never markup.
+
+    Args:
+        moving: what is kept changes by itself, as a clock does, and is drawn again and again.
     """
 
-    def __init__(self, volume: Volume = "normal") -> None:
+    def __init__(self, volume: Volume = "normal", moving: bool = False) -> None:
         self.volume = volume
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         # rich takes a pipe for a terminal where FORCE_COLOR is set, and its colours for a live view.
         terminal = sys.stderr is not None and sys.stderr.isatty() and console.is_terminal
         lively = terminal and not console.is_dumb_terminal and volume != "quiet"
-        self.live = Live(console=console, auto_refresh=False, transient=True) if lively else None
+        self.live = Live(console=console, auto_refresh=moving, transient=True) if lively else None
 
     def __enter__(self) -> Self:
         if self.live:

@@ -33,10 +33,7 @@ def execute_in_order(
     reason is their outcome.
     """
     outcomes: dict[Run, Outcome] = {}
-    titles = {
-        run: f"[{number}/{len(runs)}] {name}"
-        for number, (run, name) in enumerate(zip(runs, names(runs), strict=True), 1)
-    }
+    titles = dict(zip(runs, names(runs), strict=True))
     asked = stop or StopRequest()
 
     def attempt(run: Run) -> Outcome:
@@ -55,7 +52,8 @@ def execute_in_order(
                 board.begin(run)
                 outcomes[run] = outcome = _when_free(partial(attempt, run), asked) if patient else attempt(run)
                 board.end(run, outcome)
-                text = f"{titles[run]}: {outcome}{_remark(run, outcome)}"
+                tally = "" if outcome == "busy" else board.tally(run)
+                text = f"{tally}{titles[run]}: {outcome}{_remark(run, outcome)}"
                 board.message(text, important=outcome == "failed")
                 if outcome == "failed" and fail_fast:
                     return outcomes

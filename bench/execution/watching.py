@@ -15,6 +15,9 @@ from bench.errors import printable
 from bench.execution.forecast import NOT_ENDED, Forecast
 from bench.execution.progress import about, clock, describe, parts
 from bench.execution.screen import Screen, Volume
+from bench.execution.states import WAITING
+from bench.runs.history import read_history
+from bench.runs.reading import Unreadable
 from bench.runs.run import Run
 from bench.runs.state import AT_WORK
 from bench.training.state import Progress
@@ -41,10 +44,11 @@ class Board(Screen):
         self.current: Run | None = None
         self.names: dict[Run, str] = {}
         self.forecast = Forecast([], at_once)
-        self.estimated = False
+        self.estimated: set[str] = set()
         self.drawn = self.trained_since = 0.0
         self.line_at = time.monotonic()
-        self.epochs: dict[Run, int] = {}
+        self.epochs: dict[Run, int] = {}  # that are told of, or were finished before
+        self.ended: set[Run] = set()
         self.told: set[str] = set()
 
     def expect(self, runs: Sequence[Run]) -> None:
@@ -66,7 +70,13 @@ class Board(Screen):
     def end(self, run: Run, outcome: str) -> None:
         """How it has ended; one that is `busy` comes again."""
         self._note(run, "queued" if outcome == "busy" else outcome, None)
+        if outcome != "busy":
+            self.ended.add(run)
         self._draw()
+
+    def tally(self, run: Run) -> str:
+        """Such as "[2 of 8 ended] "; empty for a run that was not to be executed."""
+        return f"[{len(self.ended & self.names.keys())} of {len(self.names)} ended] " if run in self.names else ""
 
     def show(self, states: Mapping[Run, str]) -> None:
         """All runs' states, as often as one likes; how far those at work are is read from their status files."""
@@ -95,9 +105,19 @@ class Board(Screen):
             return
         if state != before and state in NOT_ENDED:
             self.message(f"{self.names[run]}: {state}")
-        if progress and progress.epoch > self.epochs.setdefault(run, progress.epoch):
-            self.epochs[run] = progress.epoch
-            self.message(f"{self.names[run]}: {describe(progress)}")
+        ended = progress.epoch - (progress.share < 1) if progress else None
+        if state not in WAITING and (state != before or ended != self.epochs.get(run)):
+            self._tell_epochs(run, progress)
+
+    def _tell_epochs(self, run: Run, progress: Progress | None) -> None:
+        """A line for every epoch that has ended since the last look, from history.csv: it leaves out none."""
+        losses = losses_of(run)
+        told = self.epochs.setdefault(run, len(losses))
+        for epoch in range(told if told <= len(losses) else 0, len(losses)):  # fewer than before: it is trained again
+            _, _, *pace = parts(progress) if progress else ("", "")
+            words = [f"epoch {epoch + 1}/{run.config.trainer.epochs} ended", f"loss {losses[epoch]:.1f}", *pace]
+            self.message(f"{self.names[run]}: {'  '.join(words)}")
+        self.epochs[run] = len(losses)
 
     def _draw(self, force: bool = False) -> None:
         now = time.monotonic()
@@ -105,23 +125,29 @@ class Board(Screen):
             return
         self.drawn = now
         left = self.forecast.seconds_left(now)
-        if left is not None and not self.estimated and now - self.trained_since > SECONDS_OF_TRAINING:
-            self.estimated = True
-            self.message(self._estimate(left))
+        if left is not None and now - self.trained_since > SECONDS_OF_TRAINING:
+            self._tell_estimate(left)
         if self.live:
             self.keep(self._view(left))
         elif now - self.line_at > SECONDS_BETWEEN_LINES:
             self.line_at = now
             self.message(self._line(left))
 
-    def _estimate(self, left: float) -> str:
-        """How long this will take: what is asked first, and can be said only now."""
-        number = sum(state in NOT_ENDED for state in self.forecast.states.values())
-        runs = "1 run" if number == 1 else f"{number} runs"
+    def _tell_estimate(self, left: float) -> None:
+        """How long this will take: what is asked first, and can be said only now; and again when more is known, after
+        the first evaluation. Nothing where no training is left, or nothing at all."""
+        known = self.forecast.knows_evaluation
+        what = "training and evaluation" if known else "training"
+        if what in self.estimated or not (self.forecast.left if known else self.forecast.trains):
+            return
+        self.estimated.add(what)
+        number = self.forecast.left
+        runs = "1 run left" if number == 1 else f"{number} runs left"
         runs += f", {min(self.at_once, number)} at once" if self.at_once and number > 1 else ""
         where = "on this machine" if self.at_once else "with as many at once as now"
-        rest = "" if self.forecast.knows_evaluation else "; evaluations come on top"
-        return f"{runs}: {about(left)} {where}, by the first {SECONDS_OF_TRAINING:.0f} s of training{rest}"
+        unknown = "How long evaluations take is not in it, and is known after the first"
+        rest = "" if known else f". {unknown if number > 1 else 'The evaluation comes on top'}"
+        self.message(f"{runs}: {about(left)} of {what} {where}{rest}")
 
     def _line(self, left: float | None) -> str:
         """Such as: 41 % of 8 runs, about 3 min left (3 done, 1 running, 4 queued); mmvae seed 0: epoch 3/5  …"""
@@ -131,7 +157,8 @@ class Board(Screen):
         share = percent(self.forecast.share()).strip()
         if len(self.names) == 1:
             return f"{one} ({share})" if one else f"{next(iter(self.names.values()))}: {count(self.forecast.states)}"
-        time_left = "" if left is None else f", {about(left)} left"
+        training = "" if self.forecast.knows_evaluation else "of training "
+        time_left = "" if left is None else f", {about(left)} {training}left"
         line = f"{share} of {len(self.names)} runs{time_left} ({count(self.forecast.states)})"
         return f"{line}; {one}" if one else line
 
@@ -149,7 +176,8 @@ class Board(Screen):
         under = [Text(f"{len(work) - room} more at work")] if len(work) > room else []
         if len(self.names) > 1:
             share = self.forecast.share()
-            end = "" if left is None else f"{clock(left)} left"
+            training = "" if self.forecast.knows_evaluation else "of training "
+            end = "" if left is None else f"{clock(left)} {training}left"
             cells = [f"all {len(self.names)} runs", percent(share), *([] if narrow else ["", ""]), "", end]
             table.add_row(Text(cells[0], "bold"), _bar(share, narrow), *map(Text, cells[1:]))
             under.append(Text(count(self.forecast.states)))
@@ -173,9 +201,16 @@ def _bar(share: float, narrow: bool) -> ProgressBar:
 
 
 def names(runs: Sequence[Run]) -> list[str]:
-    """With the configuration's hash where a name would stand for several runs, as in a sweep."""
-    often = Counter(run.name for run in runs)
-    return [f"{run.name} ({run.config.hash})" if often[run.name] > 1 else run.name for run in runs]
+    """With the configuration's hash where a name would stand for several runs, as in a sweep; of copies of a run in
+    several folders the path."""
+    often, alike = Counter(run.name for run in runs), Counter((run.name, run.config.hash) for run in runs)
+
+    def name(run: Run) -> str:
+        if alike[run.name, run.config.hash] > 1:
+            return str(run.path)
+        return f"{run.name} ({run.config.hash})" if often[run.name] > 1 else run.name
+
+    return list(map(name, runs))
 
 
 def percent(share: float) -> str:
@@ -185,6 +220,14 @@ def percent(share: float) -> str:
 def count(states: Mapping[Run, str]) -> str:
     """Such as: 3 done, 2 running, 1 queued."""
     return ", ".join(f"{number} {state}" for state, number in Counter(states.values()).most_common())
+
+
+def losses_of(run: Run) -> list[float]:
+    """Of every epoch that has ended."""
+    try:
+        return read_history(run.history_file).terms.get("loss", [])
+    except Unreadable:  # not there yet, say
+        return []
 
 
 def progress_of(run: Run) -> Progress | None:

@@ -13,11 +13,18 @@ import pandas as pd
 from bench.errors import DataMissing, UsageError, unknown
 from bench.reporting.leaderboard import GROUP
 from bench.reporting.rows import METRICS, Found, read_runs
-from bench.reporting.statistics import Comparison, binomial_difference, paired_difference, single_difference
+from bench.reporting.statistics import (
+    ONE_MODEL_EACH,
+    Comparison,
+    binomial_difference,
+    paired_difference,
+    single_difference,
+)
 from bench.runs.measured import StoredMeasure
 
 # Runs are compared only where all of these, and the seed, are the same.
 SHARED = [key for key in GROUP if key not in ("method", "config_hash")]
+FROM_ONE = "cross_coherence_1"
 HIDDEN = "prior_settings"  # told apart by the prior's label already
 
 Row = dict[Any, Any]
@@ -164,9 +171,16 @@ def _section(rows: Sequence[Row]) -> list[str]:
         *(one if first["pairs"] == 1 else []),
         f"| {' | '.join(headings)} | its kind |",
         "|---" * (len(headings) + 1) + "|",
-        *(_markdown_row(row) for row in rows),
+        *(_markdown_row(row) for row in _distinct(rows)),
         "",
     ]
+
+
+def _distinct(rows: Sequence[Row]) -> list[Row]:
+    """Without cross coherence's second name, of the evaluator `subsets`: from one modality, it is the same number."""
+    numbers = {row["metric"]: [f"{row[side]:.6f}" for side in ("a", "b")] for row in rows}
+    twice = numbers.get(FROM_ONE) == numbers.get(METRICS["cross"])
+    return [row for row in rows if not (twice and row["metric"] == FROM_ONE)]
 
 
 def _markdown_row(row: Row) -> str:
@@ -180,6 +194,6 @@ def _markdown_row(row: Row) -> str:
         f"{row['std']:.3f}" if row["pairs"] > 1 else "",
         f"{row['pairs']}",
         f"[{row['low']:+.3f}, {row['high']:+.3f}]" if known else "",
-        row["interval"],
+        row["interval"].removesuffix(ONE_MODEL_EACH).removesuffix(", "),  # which the section says of all its rows
     ]
     return f"| {' | '.join(cells)} |"

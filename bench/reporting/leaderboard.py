@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ from bench.reporting.priors import gap_closed, priors_table
 from bench.reporting.published import beside_published
 from bench.reporting.rows import METRICS, OWN, PUBLISHED, read_runs
 from bench.reporting.statistics import student_interval
-from bench.runs.records import shown, warn
+from bench.runs.reading import Unreadable, read_text
+from bench.runs.records import run_folders, shown, warn
 from bench.runs.store import write_atomic, write_text
 
 log = logging.getLogger("bench")
@@ -66,11 +68,25 @@ def make_tables(out: Path, report: Callable[[str], None] = warn) -> tuple[pd.Dat
     """
     runs, failed = read_runs(out, report)
     table = leaderboard(runs, failed)
-    if len(table) or len(failed) or not (out / "leaderboard.md").exists():
+    if len(table) or len(failed) or not holds_tables(out):
         write_leaderboard(out, table, runs, failed)
     else:
-        log.warning("none of the runs in %s can be read: its tables are those of before", shown(out))
+        problem = "none of the runs in %s can be read" if holds_trained(out) else "no run in %s is finished"
+        log.warning(f"{problem}: its tables are those of before", shown(out))
     return table, runs, failed
+
+
+def holds_trained(out: Path) -> bool:
+    """Whether there is a run that says of itself that it is trained, readable or not."""
+    return any(os.path.lexists(path / "training.json") for path in run_folders(out))
+
+
+def holds_tables(out: Path) -> bool:
+    """Whether there is a leaderboard with a run in it, finished or failed."""
+    try:
+        return "\n## " in read_text(out / "leaderboard.md")
+    except Unreadable:
+        return (out / "leaderboard.md").exists()
 
 
 def leaderboard(runs: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:

@@ -21,6 +21,7 @@ ONE_MODEL = (
     "One model each, sorted by name. Their intervals are binomial: each speaks of that one trained model. Another seed "
     "may move a value by far more, so nothing is ranked here."
 )
+NOTHING = "There is no finished run here that can be read."
 REFERENCE = "reference: z encoded from held-out tuples"
 PRIORS = (
     "Priors of the shared latent z: means over seeds with 95 % Student-t intervals; one seed has none, and another "
@@ -38,7 +39,7 @@ Row = Mapping[Any, Any]
 
 def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> str:
     """One section per dataset, source, preset, data and evaluation, then what failed and why."""
-    lines = ["# Leaderboard", ""]
+    lines = ["# Leaderboard", "", *([] if len(table) or len(failed) else [NOTHING, ""])]
     sections = by_section(table.to_dict("records"))
     of_section = by_section(runs.to_dict("records"))
     priors = by_section(priors_table(runs).to_dict("records"))

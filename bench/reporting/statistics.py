@@ -10,7 +10,7 @@ from typing import Any
 
 from scipy.special import stdtrit
 
-ONE_PAIR = "binomial, one model each: says nothing about the methods"
+ONE_MODEL_EACH = "one model each: says nothing about the methods"
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ def binomial_difference(a: Sequence[float], b: Sequence[float]) -> Comparison:
     (p, p_low, p_high), (q, q_low, q_high) = a, b
     low = p - q - math.hypot(p - p_low, q_high - q)
     high = p - q + math.hypot(p_high - p, q - q_low)
-    return Comparison(p - q, None, low, high, 1, ONE_PAIR)
+    return Comparison(p - q, None, low, high, 1, f"binomial, {ONE_MODEL_EACH}")
 
 
 def single_difference(a: float, b: float) -> Comparison:
     """Of two models' measures that have no binomial interval: no interval either."""
-    return Comparison(a - b, None, math.nan, math.nan, 1, ONE_PAIR.removeprefix("binomial, "))
+    return Comparison(a - b, None, math.nan, math.nan, 1, ONE_MODEL_EACH)
 
 
 def known(value: Any) -> float | None:

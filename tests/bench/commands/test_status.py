@@ -143,7 +143,39 @@ def test_watching_ends_when_all_runs_have(out, monkeypatch, capsys):
     assert seen == [["requeued", "done"]]
     shown = capsys.readouterr().out
     assert f"{RUN}: error: why" in shown
-    assert shown.count("updated") == 1
+    assert shown.count("updated") == 2
+
+
+def test_a_pipe_has_every_look_of_watching_at_once(out, tmp_path):
+    write_status(out, "requeued")
+    finish(out, OTHER)
+    command = [sys.executable, "-m", "bench", "status", "--watch", "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        header, *rows = [process.stdout.readline() for _ in range(5)]
+    finally:
+        process.kill()
+        process.communicate()
+    assert header.split()[:2] == ["run", "state"]
+    assert rows[-1] == "2 runs: 1 requeued, 1 done\n"
+
+
+def test_a_pipe_has_every_line_at_once():
+    """Whatever prints it: pipes are buffered by blocks otherwise."""
+    code = """
+import sys, time
+from types import SimpleNamespace
+from bench import cli
+options = SimpleNamespace(command=lambda _: print("said") or time.sleep(99))
+cli.parser = lambda: SimpleNamespace(parse_args=lambda _: options)
+cli.main([])
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "said\n"
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_ctrl_c_ends_watching_with_exit_code_0(out, monkeypatch, capsys):

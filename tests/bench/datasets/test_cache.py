@@ -40,6 +40,32 @@ def test_the_second_time_nothing_is_built() -> None:
     assert all(torch.equal(second[name], x) for name, x in first.items())
 
 
+def test_that_data_are_built_is_told_before_they_are() -> None:
+    """By every command; with -v also what the cache does, with -q nothing."""
+    code = """
+import argparse, sys
+from bench.commands.options import volume_of
+from bench.datasets.cache import cached
+from bench.errors import log_to_stderr
+log_to_stderr()
+volume_of(argparse.Namespace(verbose="-v" in sys.argv, quiet="-q" in sys.argv))
+for _ in range(2):
+    cached("toy/bundled", 1, [], lambda: print("built", file=sys.stderr) or {})
+"""
+
+    def said(option: str) -> list[str]:
+        shutil.rmtree(store.cache_root(), ignore_errors=True)
+        command = [sys.executable, "-c", code, option]
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=Path(bench.__file__).parents[1]
+        )
+        return result.stderr.splitlines()
+
+    assert said("") == ["bench: building toy (bundled) in the cache, once for these data", "built"]
+    assert said("-q") == ["built"]
+    assert [line.split()[-1] for line in said("-v") if line.startswith("DEBUG")][1:] == ["made", "read"]
+
+
 def test_writing_into_a_tensor_leaves_the_cache_alone() -> None:
     cached("toy/x", 1, [], lambda: ARRAYS)[0]["a"].zero_()
     assert cached("toy/x", 1, [], dict)[0]["a"].sum() > 0

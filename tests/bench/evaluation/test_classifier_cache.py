@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import bench
+from bench.datasets.base import PublishedProtocol
 from bench.errors import BenchError, DataMissing
 from bench.evaluation import classifier_training
 from bench.evaluation import classifiers as module
@@ -28,12 +30,40 @@ def folder(tmp_path):
 def test_the_second_time_they_come_from_the_cache(data, monkeypatch):
     told = []
     first = classifiers(data, told.append)
-    assert [line.partition(":")[0] for line in told[1:]] == ["classifier m0", "classifier m1"]
+    assert told[0] == "training 2 robust classifiers on toy (bundled), once for these data"
+    ended = [
+        re.fullmatch(r"robust classifier (m[01]), ([12]) of 2: test accuracy [01]\.\d{4}, \d+ s", line)
+        for line in told[1:]
+    ]
+    assert sorted(found[1] for found in ended) == ["m0", "m1"]
+    assert [found[2] for found in ended] == ["1", "2"]
     forbid_training(monkeypatch)
     second = classifiers(data, pytest.fail)
     assert second.accuracy == first.accuracy
     assert equal(first, second)
     assert not any(network.training for network in [*first.networks.values(), *second.networks.values()])
+
+
+def test_each_is_told_when_it_ends_and_how_far_they_are_between(data, monkeypatch, folder):
+    """They take turns, and so end late: by then the first minute has been silent otherwise."""
+    monkeypatch.setattr(classifier_training, "SECONDS_BETWEEN_REPORTS", 0.0)
+    told = []
+
+    def tell(line):
+        told.append((line, (folder / "m0.pt").exists()))
+
+    classifiers(data, tell)
+    assert any(
+        re.fullmatch(r"robust classifiers: \d+ % of the training is done, about \d+ s left", line) for line, _ in told
+    )
+    assert not any(written for _, written in told)
+
+
+def test_those_of_the_published_kind_are_not_called_published(data):
+    told = []
+    classifiers(dataclasses.replace(data, published=PublishedProtocol({})), told.append)
+    assert told[0] == "training 2 classifiers of the published evaluation's kind on toy (bundled), once for these data"
+    assert told[1].startswith("published evaluation's classifier m")
 
 
 def test_other_data_have_other_classifiers(data):

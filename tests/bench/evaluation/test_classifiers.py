@@ -47,7 +47,7 @@ def test_they_take_turns(data, monkeypatch):
     def train(network, data, modality, seed, recipe):
         for _ in range(2 + seed):
             turns.append(modality.name)
-            yield
+            yield 0.5
         return {"digit": float(seed)}
 
     monkeypatch.setattr(module, "cores", lambda: 1)
@@ -65,7 +65,7 @@ def test_one_that_fails_ends_the_others_and_gives_the_threads_back(data, monkeyp
             raise RuntimeError("oops")
         while True:  # until nobody gives it a turn any more
             failed.wait(60)
-            yield
+            yield 0.5
 
     monkeypatch.setattr(module, "cores", lambda: 2)
     monkeypatch.setattr(module, "train_classifier", train)

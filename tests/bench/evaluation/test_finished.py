@@ -44,11 +44,25 @@ def evaluation(*settings):
     return resolve_evaluation("toy", "smoke", [*LITTLE, *settings], presets=presets_folder("polymnist"))
 
 
+class Told:
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.started, self.said = [], []
+
+    def begin(self, run, name):
+        self.started.append(name)
+
+    def end(self, run, name, text):
+        assert text == "skipped" or self.started[-1] == name
+        self.said.append(f"{run.name}, {name}: {text}")
+
+
 def add(run, *, evaluators=(), priors=(), force=False, settings=(), data=None):
-    said = []
+    told = Told()
     task = Task(evaluators, priors, force)
-    evaluate_run(run, evaluation(*settings), task, data or image_data(), BandClassifiers(), said.append)
-    return said
+    evaluate_run(run, evaluation(*settings), task, data or image_data(), BandClassifiers(), told)
+    return told.said
 
 
 def times(run):
@@ -214,7 +228,7 @@ def test_data_without_labels_get_priors_that_say_so(tmp_path):
     classifiers = BandClassifiers(0)
     classifiers.mean_accuracy = None
     assert execute(run, data, classifiers) == "done", run.status
-    evaluate_run(run, evaluation(), Task([], ["mixture"]), data, classifiers, lambda text: None)
+    evaluate_run(run, evaluation(), Task([], ["mixture"]), data, classifiers, Told())
     written = read_json(run.prior_file("mixture", evaluation()))
     assert list(written["measures"]) == ["aggregate_log_likelihood"]  # the only one that no classifier is asked for
     assert written["absent"].pop("published-joint") == "the data have no published protocol"

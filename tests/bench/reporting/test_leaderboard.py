@@ -410,4 +410,23 @@ def test_good_tables_are_not_replaced_by_empty_ones(tmp_path, caplog):
     (run / "provenance.json").write_text("")
     make_tables(tmp_path)
     assert [(tmp_path / name).read_bytes() for name in ("leaderboard.csv", "leaderboard.md", "measures.csv")] == before
+    assert "none of the runs in" in caplog.text
     assert "its tables are those of before" in caplog.text
+
+
+def test_without_a_finished_run_there_is_a_sentence_and_no_warning(tmp_path, caplog, capsys):
+    """As after a time budget that ended in the first run, and again after the next one."""
+    (write_run(tmp_path) / "training.json").unlink()
+    for _ in range(2):
+        assert make_report(tmp_path) == 0
+        assert capsys.readouterr().out == "no run is finished yet: there are no tables\n"
+    assert "of before" not in caplog.text
+
+
+def test_that_tables_are_those_of_before_is_told_where_no_run_is_finished_any_more(tmp_path, caplog):
+    run = write_run(tmp_path)
+    make_tables(tmp_path)
+    (run / "training.json").unlink()
+    make_tables(tmp_path)
+    assert "no run in" in caplog.text
+    assert "is finished: its tables are those of before" in caplog.text
