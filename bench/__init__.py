@@ -21,3 +21,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(importlib.import_module("bench.api"), name)
     raise AttributeError(f"module 'bench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """With the names that are yet to be imported, which a notebook completes and `help` lists."""
+    return sorted({*globals(), *__all__})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import io
 import os
@@ -29,6 +28,7 @@ from bench.commands import (
     status,
     tensorboard,
 )
+from bench.commands.parsing import Parser
 from bench.errors import BenchError, log_to_stderr, printable
 from methods.registry import Collision
 
@@ -77,8 +77,8 @@ def _forget_output(error: OSError) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="bench", description="Compare priors of multimodal VAEs by coherence.")
+def parser() -> Parser:
+    top = Parser(prog="bench", description="Compare priors of multimodal VAEs by coherence.")
     top.add_argument("--version", action="version", version=f"bench {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

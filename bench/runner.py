@@ -64,7 +64,7 @@ def execute(
     try:
         steps_per_epoch(hold_out(data.train, run.config.trainer.validation)[0], run.config.trainer)
     except ValueError as error:
-        raise BenchError(f"{run.name}: trainer.{error}") from error
+        raise BenchError(f"trainer.{error}") from error
     try:
         with claim(run.lock_file) as mine:
             remove_temporaries(run.path)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -79,9 +79,9 @@ class Modality(ABC):
         if self.likelihood not in self.LIKELIHOODS:
             allowed = ", ".join(self.LIKELIHOODS)
             raise ValueError(f"likelihood={self.likelihood!r}: must be one of {allowed}, for {self.kind} {self.name!r}")
-        for field, value in (("scale", self.scale), ("weight", self.weight)):
+        for setting, value in (("scale", self.scale), ("weight", self.weight)):
             if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{field}={value!r}: must be a number above 0, for {self.name!r}")
+                raise ValueError(f"{setting}={value!r}: must be a number above 0, for {self.name!r}")
 
     @property
     @abstractmethod
@@ -182,7 +182,7 @@ class TextModality(Modality):
     """
 
     likelihood: str = "categorical"
-    vocabulary: tuple[str, ...] = SPECIAL
+    vocabulary: tuple[str, ...] = field(default=SPECIAL, repr=False)
 
     kind: ClassVar[str] = "text"
     storage: ClassVar[torch.dtype] = torch.int64

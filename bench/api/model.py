@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
@@ -13,16 +13,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.datasets import dataset_source, default_root
+from bench.api.arguments import folder_of, names_of, plain, refused, root_of, seed_of, whole_number, word_of
+from bench.datasets import dataset_source
 from bench.datasets.base import Dataset
 from bench.errors import BenchError, UsageError
 from bench.evaluation.classifiers import Classifiers, classifiers
 from bench.evaluation.finding import find_runs
 from bench.evaluation.finished import trained
 from bench.evaluation.refitting import chosen_fit, differences, fit_to_run, training_latents
-from bench.execution.devices import choose_device
+from bench.execution.devices import DEVICES, choose_device
+from bench.execution.screen import Screen
 from bench.runs.provenance import check_same_data
 from bench.runs.run import Run
+from methods import fitted_priors
 from methods.base import Batch, Latents, Method, Streams
 from methods.modality import Modality
 
@@ -50,7 +53,7 @@ class Origin:
 
     @cached_property
     def classifiers(self) -> Classifiers:
-        return classifiers(self.dataset)
+        return classifiers(self.dataset, Screen().message)
 
     @cached_property
     def own(self) -> Method:
@@ -79,6 +82,13 @@ class Model:
     prior: str
     origin: Origin
 
+    def __repr__(self) -> str:
+        config = self.run.config
+        return (
+            f"<Model {config.method}, prior {self.prior}, of {config.dataset} ({config.source}), preset "
+            f"{config.preset}, seed {self.run.seed}, in {self.run.path}>"
+        )
+
     @property
     def modalities(self) -> dict[str, Modality]:
         """By name. A modality draws items: `model.modalities["m0"].draw(items["m0"])`, a picture each."""
@@ -100,15 +110,14 @@ class Model:
 
         Items are what the decoders' likelihoods stand for (their means, or most likely tokens), without noise.
 
-        Raises UsageError unless n ≥ 1.
+        Raises UsageError unless n ≥ 1, and for what is no seed.
         """
-        if n < 1:
-            raise UsageError(f"n={n}: expected 1 or more tuples")
-        return self._decode(self.method.sample_prior(n, self._streams(seed)), list(self.modalities))
+        number = whole_number("n", n, "a whole number of tuples, 1 or more", 1)
+        return self._decode(self.method.sample_prior(number, self._streams(seed)), list(self.modalities))
 
     @torch.no_grad()
     def cross(
-        self, batch: Batch, given: str | Sequence[str], targets: Sequence[str] | None = None, *, seed: int = 0
+        self, batch: Batch, given: str | Sequence[str], targets: str | Sequence[str] | None = None, *, seed: int = 0
     ) -> Items:
         """The items of `targets` that the model makes of those that are given, one for each row of the batch.
 
@@ -117,18 +126,35 @@ class Model:
         Args:
             batch: {modality: [B, *]} of the modalities given at least, such as `model.dataset.test.batch(slice(8))`.
             given: one name, or a subset of the modalities.
-            targets: those to decode; all that are not given where none are named.
+            targets: one or those to decode; all that are not given where none are named.
 
-        Raises UsageError for an unknown modality, for no target, and where the batch lacks one that is given.
+        Raises UsageError for an unknown modality, for no target, and where the batch lacks one that is given, or has
+        something else in its place.
         """
-        names = [given] if isinstance(given, str) else list(given)
-        wanted = [name for name in self.modalities if name not in names] if targets is None else list(targets)
-        for what, chosen, allowed in (("given", names, batch), ("targets", wanted, self.modalities)):
-            if not chosen or any(name not in allowed or name not in self.modalities for name in chosen):
-                known = [name for name in self.modalities if name in allowed]
-                raise UsageError(f"{what}={chosen!r}: expected names of modalities, of {', '.join(known)}")
-        inputs = {name: batch[name].to(self.origin.device) for name in names}
+        if not isinstance(batch, Mapping):
+            raise refused("batch", type(batch).__name__, "{modality: tensor}, as model.dataset.test.batch(slice(8)) is")
+        names = self._chosen("given", given, [name for name in self.modalities if name in batch])
+        others = [name for name in self.modalities if name not in names]
+        wanted = self._chosen("targets", others if targets is None else targets, list(self.modalities))
+        inputs = {name: self._item(name, batch[name]) for name in names}
+        if len({len(items) for items in inputs.values()}) > 1:
+            rows = ", ".join(f"{len(items)} of {name}" for name, items in inputs.items())
+            raise UsageError(f"batch: has {rows}: expected as many items of each modality that is given")
         return self._decode(self.method.infer(inputs, names, self._streams(seed)), wanted)
+
+    def _chosen(self, what: str, names: Any, known: Sequence[str]) -> list[str]:
+        expected = f"names of modalities, of {', '.join(known)}"
+        chosen = names_of(what, names, expected)
+        if any(name not in known for name in chosen):
+            raise refused(what, names, expected)
+        return chosen
+
+    def _item(self, name: str, items: Any) -> Tensor:
+        shape = self.modalities[name].shape
+        if not isinstance(items, Tensor) or items.shape[1:] != shape or not len(items):
+            there = f"a tensor {list(items.shape)}" if isinstance(items, Tensor) else type(items).__name__
+            raise UsageError(f"batch[{name!r}] is {there}: expected a tensor [B, {', '.join(map(str, shape))}]")
+        return items.to(self.origin.device)
 
     def with_prior(self, name: str, **settings: Any) -> Model:
         """The same model with z from a prior that is fitted to it now, as `bench evaluate --prior` fits it.
@@ -144,8 +170,11 @@ class Model:
             DataMissing: the run's data, which the prior is fitted to, are not there.
         """
         presets = dataset_source(self.run.config.dataset).presets
-        fit = chosen_fit(self.run, name, settings, presets)
+        word_of("name", name, f"one of {', '.join(fitted_priors())}")
+        changes = {key: plain(key, value) for key, value in settings.items()}
+        fit = chosen_fit(self.run, name, changes, presets)
         own = self.origin.own
+        Screen().message(f"{self.run.name}, prior {fit.label}: fitting it to {len(self.dataset.train):,} latents")
         z = training_latents(self.run, own, self.dataset.train)
         fitted = fit_to_run(self.run, name, fit.config, z, own)
         if found := differences(fit.record, fitted.record):
@@ -153,7 +182,7 @@ class Model:
         return replace(self, method=own.with_prior(fitted).eval(), prior=fit.label)
 
     def _streams(self, seed: int) -> Streams:
-        return Streams(seed, self.origin.device)
+        return Streams(seed_of(seed), self.origin.device)
 
     def _decode(self, latents: Latents, names: Sequence[str]) -> Items:
         parts: list[Items] = []
@@ -172,13 +201,16 @@ def load(path: str | PathLike[str], *, data_root: str | PathLike[str] | None = N
         device: as `--device`: auto, cpu, cuda, …
 
     Raises:
+        UsageError: for a device that is not there.
         DataMissing: there is no run.
         BenchError: there are several, or its checkpoint is absent, damaged or of another version.
     """
     problems: list[str] = []
-    runs = find_runs([Path(path)], problems.append)
+    root = root_of(data_root)
+    chosen = choose_device(word_of("device", device, DEVICES))
+    runs = find_runs([folder_of("path", path)], problems.append)
     if len(runs) != 1:
         several = f"{path} holds {len(runs)} trained runs, such as {runs[0].path}: name one" if runs else ""
         raise BenchError(several or "; ".join(problems))
-    origin = Origin(runs[0], default_root(data_root), choose_device(device))
+    origin = Origin(runs[0], root, chosen)
     return Model(runs[0], origin.own, "own", origin)

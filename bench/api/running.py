@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,17 +9,28 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from bench.api.arguments import (
+    folder_of,
+    methods_of,
+    refused,
+    root_of,
+    seeds_of,
+    settings_of,
+    sweeps_of,
+    whole_number,
+    word_of,
+)
 from bench.api.tables import write_report
-from bench.config.names import spelled
 from bench.config.presets import load_preset
 from bench.config.resolve import resolve, without
 from bench.config.schema import RunConfig
-from bench.datasets import dataset_source, default_root
+from bench.datasets import DATASETS, dataset_source
 from bench.errors import UsageError
-from bench.execution.dispatch import Execution, dispatch
+from bench.execution.devices import DEVICES, choose_device
+from bench.execution.dispatch import MOST_JOBS, Execution, dispatch
 from bench.runner import Outcome
 from bench.runs.run import Run
-from methods import all_methods
+from bench.runs.store import check_folder
 
 MOST_RUNS = 20_000  # of one request
 
@@ -64,7 +74,7 @@ def run(
 
     Args:
         methods: a name, "all", or several names.
-        seeds: one or several.
+        seeds: one or several, such as range(3).
         settings: such as {"prior.steps": 20}: what `--set` changes.
         sweep: such as {"beta": [0.5, 1.0]}: every combination is a configuration.
         data_root: folder of the data files; $BENCH_DATA, else data/, where none is named.
@@ -76,21 +86,31 @@ def run(
         or "failed", with the cause in its status.json.
 
     Raises:
-        UsageError: for an unknown name, key or value.
+        UsageError: for an unknown name, key or value, and an `out` that cannot be written; nothing has been written.
         DataMissing: the data are not there, or not what they claim to be.
         KeyboardInterrupt: with the state saved; the same call resumes.
     """
-    if jobs < 1:
-        raise UsageError(f"jobs={jobs}: expected 1 or more runs at once")
     request = Request(
-        methods=all_methods() if methods == "all" else [methods] if isinstance(methods, str) else list(methods),
-        seeds=[seeds] if isinstance(seeds, int) else list(seeds),
-        **{"dataset": dataset, "source": source, "preset": preset},
-        settings=[spelled(key, value) for key, value in (settings or {}).items()],
-        sweeps=[f"{key}={json.dumps(list(values))[1:-1]}" for key, values in (sweep or {}).items()],
-        execution=Execution(Path(out), default_root(data_root), device=device, force=force, jobs=jobs),
+        methods=methods_of(methods),
+        seeds=seeds_of(seeds),
+        dataset=word_of("dataset", dataset, f"one of {', '.join(DATASETS)}"),
+        source=word_of("source", source, '"auto" or the name of one'),
+        preset=word_of("preset", preset, 'a name such as "smoke"'),
+        settings=settings_of(settings),
+        sweeps=sweeps_of(sweep),
+        execution=execution_of(out, data_root, device, jobs, force),
     )
     return execute(request)
+
+
+def execution_of(out: Any, data_root: Any, device: Any, jobs: Any, force: Any) -> Execution:
+    """Raises UsageError for what cannot be meant, and for what this machine does not have."""
+    if not isinstance(force, bool):
+        raise refused("force", force, "True or False")
+    at_once = whole_number("jobs", jobs, f"1 to {MOST_JOBS} runs at once", 1, MOST_JOBS)
+    choose_device(word_of("device", device, DEVICES))
+    check_folder(folder := folder_of("out", out))
+    return Execution(folder, root_of(data_root), device=device, force=force, jobs=at_once)
 
 
 def execute(request: Request) -> dict[Path, Outcome]:
@@ -129,8 +149,7 @@ def resolve_configs(request: Request, warn: Callable[[str], object]) -> list[Run
         fingerprint=data.fingerprint(source, root),
         presets=data.presets,
     )
-    for option, settings in (("--set", request.settings), ("--sweep", request.sweeps)):
-        for setting in settings:
-            if lacking := without(configs, setting):
-                warn(f"{option} {setting} does not apply to {', '.join(lacking)}")
+    for setting in (*request.settings, *request.sweeps):
+        if lacking := without(configs, setting):
+            warn(f"{setting} does not apply to {', '.join(lacking)}")
     return configs

@@ -11,6 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
+from bench.api.arguments import folder_of, word_of
 from bench.errors import DataMissing, UsageError, unknown
 from bench.reporting.leaderboard import leaderboard, make_tables
 from bench.reporting.measures import measures_table
@@ -45,9 +46,9 @@ def results(out: str | os.PathLike[str] = "results", table: TableName = "measure
         DataMissing: the folder holds no runs.
         UsageError: for another table.
     """
-    if table not in TABLES:
+    if word_of("table", table, f"one of {', '.join(TABLES)}") not in TABLES:
         raise UsageError(unknown("table", table, TABLES))
-    return TABLES[table](*read_runs(checked(Path(out))))
+    return TABLES[table](*read_runs(checked(folder_of("out", out))))
 
 
 def checked(out: Path) -> Path:

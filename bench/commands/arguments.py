@@ -7,11 +7,9 @@ import re
 
 from bench.errors import UsageError, unknown
 from bench.execution.durations import NUMBER
+from bench.runs.names import LARGEST_SEED, MOST_SEEDS
 from evaluators import EVALUATORS
 from methods import METHODS, all_methods
-
-SEEDS = 10_000  # of one command
-LARGEST_SEED = 2**31 - 1
 
 
 def parse_methods(text: str) -> list[str]:
@@ -34,7 +32,7 @@ def parse_evaluators(text: str) -> list[str]:
 
 
 def _names(option: str, what: str, text: str, known: list[str], everything: list[str]) -> list[str]:
-    names = everything if text == "all" else [name for name in text.split(",") if name]
+    names = everything if text.strip() == "all" else [name for part in text.split(",") if (name := part.strip())]
     for name in names:
         if name not in known:
             raise UsageError(f"{option}: {unknown(what, name, [*known, 'all'])}")
@@ -48,15 +46,18 @@ def parse_seeds(text: str) -> list[int]:
     option = f"--seeds {text[:60]!r}"
     seeds: dict[int, None] = {}
     for part in text.split(","):
-        found = re.fullmatch(f"({NUMBER})(?:-({NUMBER}))?", part)
-        if not found or (first := int(found[1])) > (last := int(found[2] or first)):
+        found = re.fullmatch(f"({NUMBER})(?:-({NUMBER}))?", part.strip(" "))
+        if not found:
             raise UsageError(f"{option}: expected numbers and ranges such as 0, 0-2 or 1,3,5")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if first > last:
+            raise UsageError(f"{option}: the range {first}-{last} is backwards: {last}-{first} names its seeds")
         if last > LARGEST_SEED:
             raise UsageError(f"{option}: {last} is too large: the largest seed is {LARGEST_SEED}")
-        if last - first < SEEDS:
+        if last - first < MOST_SEEDS:
             seeds |= dict.fromkeys(range(first, last + 1))
-        if last - first >= SEEDS or len(seeds) > SEEDS:
-            raise UsageError(f"{option}: names more than {SEEDS:,} seeds; split them over several commands")
+        if last - first >= MOST_SEEDS or len(seeds) > MOST_SEEDS:
+            raise UsageError(f"{option}: names more than {MOST_SEEDS:,} seeds; split them over several commands")
     return list(seeds)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 from bench.commands import Subparsers
 from bench.commands.options import add_data_root_option, add_source_option
 from bench.datasets import DATASETS
-from bench.errors import BenchError, printable
+from bench.errors import BenchError, UsageError, printable
 
 
 def add(commands: Subparsers) -> None:
@@ -35,28 +36,33 @@ def fetch_command(options: argparse.Namespace) -> int:
 
     from bench.datasets import dataset_source
 
-    with Progress(
-        *Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)
-    ) as bar:
-        task = bar.add_task(f"fetching {options.dataset}", total=None)
-        path = dataset_source(options.dataset).fetch(
-            options.data_root, report=lambda done, total: bar.update(task, completed=done, total=total)
-        )
-    print(path)
+    columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
+    bar = Progress(*columns, console=Console(stderr=True))
+    with ExitStack() as stack:
+
+        def report(done: int, total: int) -> None:
+            if not bar.tasks:  # there is a bar once there is something to fetch
+                stack.enter_context(bar).add_task(f"fetching {options.dataset}")
+            bar.update(bar.tasks[0].id, completed=done, total=total)
+
+        path = dataset_source(options.dataset).fetch(options.data_root, report=report)
+    print(printable(str(path)))
     return 0
 
 
 def show_command(options: argparse.Namespace) -> int:
     from bench.datasets import dataset_source
     from bench.evaluation.pictures import contact_sheet, save_picture
+    from bench.runs.store import NO_ROOM, check_writable
 
-    data = dataset_source(options.dataset).load(options.source, options.data_root)
+    source = dataset_source(options.dataset)
+    check_writable(options.picture.parent)  # before the data, which may take minutes to make
+    data = source.load(options.source, options.data_root)
     try:
         save_picture(options.picture, contact_sheet(data))
     except OSError as error:
-        raise BenchError(
-            f"{options.picture}: cannot be written ({error.strerror}). Choose another --picture"
-        ) from error
+        kind = BenchError if error.errno in NO_ROOM else UsageError
+        raise kind(f"{options.picture}: cannot be written ({error.strerror}). Choose another --picture") from error
     print(printable(str(options.picture)))
     return 0
 

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.commands.arguments import whole_number
 from bench.commands.options import add_volume_options, volume_of
 from bench.commands.report import is_current, make_report, print_leaderboard, print_page
 from bench.errors import BenchError, UsageError, unknown
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from bench.runner import Outcome
 
 EXECUTORS = ("local", "slurm")
-MOST_JOBS = 1024  # at once on this machine: each is a process
 
 
 def add_executor_options(command: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_executor_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--executor", default="local", help="local (default): this machine; slurm: jobs of a cluster")
     command.add_argument(
         "--jobs",
-        type=int,
+        type=whole_number,
         metavar="N",
         help="with --executor local: runs at once, each a process with its share of the cores, GPUs given out in turn; "
         "1 is this process (default: one a core, 8 at most; 1 on an accelerator)",
@@ -54,7 +54,8 @@ def execution_of(options: argparse.Namespace) -> Execution:
     Raises UsageError for options that are not possible, or do not go together.
     """
     from bench.execution.devices import choose_device
-    from bench.execution.dispatch import Execution
+    from bench.execution.dispatch import MOST_JOBS, Execution
+    from bench.runs.store import check_folder
 
     if options.executor not in EXECUTORS:
         raise UsageError(f"--executor: {unknown('executor', options.executor, EXECUTORS)}")
@@ -65,7 +66,7 @@ def execution_of(options: argparse.Namespace) -> Execution:
     if options.executor == "local":
         choose_device(options.device)  # SLURM's jobs have other devices than this machine
     _check_options_of_the_other(options)
-    _check_folder(options.out)
+    check_folder(options.out)
     return Execution(
         **{name: getattr(options, name) for name in ("out", "data_root", "device", "force", "executor", "jobs")},
         **{name: getattr(options, name) for name in ("cluster", "wait", "fail_fast")},
@@ -89,16 +90,6 @@ def _check_options_of_the_other(options: argparse.Namespace) -> None:
         if value:
             reason = advice.get(name, "only --executor slurm has jobs that this could mean")
             raise UsageError(f"{name} does not go with --executor {options.executor}: {reason}")
-
-
-def _check_folder(out: Path) -> None:
-    """Raises UsageError for a name that no folder can have."""
-    try:
-        out.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        raise UsageError(f"--out {str(out)[:80]!r}: {error.strerror}") from error
 
 
 def conclude(outcomes: Collection[Outcome] | None, out: Path) -> int:

@@ -35,7 +35,9 @@ def add(commands: Subparsers) -> None:
     listing = commands.add_parser(
         "list", help="list methods, priors, evaluators, presets and datasets, with papers and files"
     )
-    listing.add_argument("what", nargs="?", choices=KINDS, help="one of these only")
+    listing.add_argument(
+        "what", nargs="?", choices=KINDS, metavar="KIND", help=f"one of these only: {', '.join(KINDS)}"
+    )
     add_data_root_option(listing)
     listing.set_defaults(command=list_command)
 

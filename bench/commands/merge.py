@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from bench.commands import Subparsers
-from bench.errors import UsageError
 
 
 def add(commands: Subparsers) -> None:
@@ -27,9 +26,10 @@ def add(commands: Subparsers) -> None:
 def merge_command(options: argparse.Namespace) -> int:
     """0 where nothing is wrong, 1 where something is."""
     from bench.reporting.merge import merge, survey
+    from bench.runs.store import check_folder, check_writable
 
-    if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise UsageError(f"--out {options.out}: is no folder")
+    if options.out is not None:
+        check_folder(options.out)
     found = survey(options.folders, options.out)
     for note in found.notes:
         print(f"note: {note}")
@@ -39,6 +39,7 @@ def merge_command(options: argparse.Namespace) -> int:
     if found.problems:
         return 1
     if options.out is not None:
+        check_writable(options.out)
         written = merge(found.runs, options.out)
         print(f"{written} of them were copied to {options.out}: bench report --out {options.out}")
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.commands import Subparsers
-from bench.commands.arguments import parse_methods
+from bench.commands.arguments import parse_methods, whole_number
 from bench.commands.options import add_data_options, add_device_option
 from bench.errors import UsageError
 from methods import METHODS
@@ -41,10 +41,12 @@ def add(commands: Subparsers) -> None:
     speed.add_argument("--network", help="short for --set network=…")
     speed.add_argument("--batch-size", help="short for --set trainer.batch_size=…")
     speed.add_argument(
-        "--latent", type=int, metavar="N", help="size of the decoders' input: D, or D + D_w in equal parts"
+        "--latent", type=whole_number, metavar="N", help="size of the decoders' input: D, or D + D_w in equal parts"
     )
-    speed.add_argument("--rounds", type=int, default=9, help="how often each step is timed (default 9)")
-    speed.add_argument("--tuples", type=int, default=1000, help="tuples that an evaluation is timed on (default 1000)")
+    speed.add_argument("--rounds", type=whole_number, default=9, help="how often each step is timed (default 9)")
+    speed.add_argument(
+        "--tuples", type=whole_number, default=1000, help="tuples that an evaluation is timed on (default 1000)"
+    )
     speed.add_argument(
         "--scaling",
         action="store_true",

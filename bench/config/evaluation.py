@@ -63,14 +63,14 @@ def evaluation_config(preset: Preset, settings: Mapping[Path, Any]) -> Evaluatio
             parts[section][rest[0]][rest[1]] = value
         else:
             form = "evaluation.samples" if section == "evaluation" else f"{section}.NAME.KEY"
-            raise UsageError(f"--set {key}: unknown key {key!r}: expected {form}=VALUE")
+            raise UsageError(f"unknown key {key!r}: expected {form}=VALUE")
     return build_evaluation({**amounts, **parts}, f"evaluation ({preset.name})")
 
 
 def _check(key: str, part: str, allowed: Iterable[str]) -> None:
     if part not in (choices := list(allowed)):
         begin = key[: key.rindex(part)]
-        raise UsageError(f"--set {key}: {unknown('key', key, [begin + choice for choice in choices])}")
+        raise UsageError(unknown("key", key, [begin + choice for choice in choices]))
 
 
 def build_evaluation(tree: Mapping[str, Any], where: str, *, complete: bool = False) -> EvaluationConfig:

@@ -103,7 +103,7 @@ class Grid:
 
 def check_count(combinations: int) -> None:
     if combinations > COMBINATIONS:
-        raise UsageError(f"--sweep: {combinations:,} combinations are more than {COMBINATIONS:,}; sweep fewer values")
+        raise UsageError(f"{combinations:,} combinations are more than {COMBINATIONS:,}; sweep fewer values")
 
 
 def grids_of(base: Base, axes: Mapping[Path, list[Any]]) -> list[Grid]:
@@ -130,6 +130,6 @@ def complaint(grids: Sequence[Grid], path: Path) -> str:
     if path[0] == "prior" and len(path) == 2:
         configs = {prior: prior_config_class(prior) for prior in PRIORS}
         if owners := [prior for prior, cls in configs.items() if cls and has(cls, {}, path[1:])]:
-            return f"unknown key {name!r} without --set prior={owners[0]}; it is a setting of: {', '.join(owners)}"
+            return f"unknown key {name!r} without prior={owners[0]}; it is a setting of: {', '.join(owners)}"
     allowed = {leaf for grid in grids for leaf in leaves(grid.base.config, grid.tree)}
     return unknown("key", name, [*sorted(allowed), *(f"trainer.{key}" for key in field_types(TrainerConfig))])

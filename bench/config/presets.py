@@ -48,7 +48,7 @@ class Preset:
         if self.sources and source not in self.sources:
             raise UsageError(
                 f"the preset {self.name!r} is made for the source {' or '.join(map(repr, self.sources))}, and this is "
-                f"{source!r}: name one by --source, with its files under --data-root, or take another preset"
+                f"{source!r}: name one as the source, with its files under the data root, or take another preset"
             )
 
     def method(self, name: str) -> dict[str, Any]:

@@ -58,18 +58,16 @@ def resolve(
     loaded = load_preset(dataset, preset, presets, source)
     fixed, swept = parse_settings(settings), parse_sweeps(sweeps)
     if both := sorted(".".join(path) for path in fixed.keys() & swept.keys()):
-        raise UsageError(f"{', '.join(both)}: given to --set and to --sweep; keep one of them")
+        raise UsageError(f"{', '.join(both)}: both set and swept; keep one of them")
     if measured := [".".join(path) for path in swept if path[0] in EVALUATION]:
-        raise UsageError(
-            f"--sweep {measured[0]}: is no setting of a run. Evaluate finished runs by `bench evaluate --set`"
-        )
+        raise UsageError(f"{measured[0]} cannot be swept: it is no setting of a run, but of `bench evaluate --set`")
     evaluation = evaluation_config(loaded, {path: v for path, v in fixed.items() if path[0] in EVALUATION})
     axes = {path: [value] for path, value in fixed.items() if path[0] not in EVALUATION} | swept
     bases = [Base.of(name, loaded, modalities) for name in methods]
     grids = [grid for base in bases for grid in grids_of(base, axes)]
     for path in axes:
         if not any(path in grid.words or path in grid.axes for grid in grids):
-            raise UsageError(f"--{'sweep' if path in swept else 'set'} {'.'.join(path)}: {complaint(grids, path)}")
+            raise UsageError(complaint(grids, path))
     check_count(sum(map(len, grids)))
     configs = [
         RunConfig(grid.base.name, dataset, source, fingerprint, preset, evaluation=evaluation, **point)
@@ -86,7 +84,7 @@ def distinct(configs: Sequence[RunConfig]) -> list[RunConfig]:
         shared, _ = Counter(config.hash for config in once).most_common(1)[0]
         raise UsageError(
             f"two of these {len(once)} configurations have the hash {shared}, which names their folders: sweep them in "
-            "two parts, each with its own --out"
+            "two parts, each with an output folder of its own"
         )
     return once
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -50,6 +50,9 @@ class Split:
             _check(f"labels of {attribute!r}", labels, (len(self),), torch.int64)
         if self.groups is not None:
             _check("groups", self.groups, (len(self),), torch.int64)
+
+    def __repr__(self) -> str:
+        return f"<Split of {len(self):,} tuples of {_listed(self.modalities)}>"
 
     def __len__(self) -> int:
         return len(self.items[self.modalities[0].name])
@@ -100,6 +103,10 @@ class Split:
 
     def _labels(self, device: torch.device | str) -> dict[str, Tensor]:
         return {attribute: labels.to(device) for attribute, labels in self.labels.items()}
+
+
+def _listed(modalities: Sequence[Modality]) -> str:
+    return ", ".join(f"{m.name} ({m.kind} {'×'.join(map(str, m.shape))})" for m in modalities)
 
 
 def _check(what: str, x: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
@@ -160,6 +167,10 @@ class Dataset:
                 labels = split.labels[attribute]
                 if ((labels < -1) | (labels >= classes)).any():
                     raise ValueError(f"labels of {attribute!r}: must lie in 0…{classes - 1}, or be −1 (not known)")
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.train):,} training and {len(self.test):,} test tuples"
+        return f"<Dataset {self.name} ({self.source}): {sizes} of {_listed(self.modalities)}>"
 
     def to(self, device: torch.device | str) -> Dataset:
         """The data on the device; where they would leave too little room there, they are streamed to it."""

@@ -56,6 +56,10 @@ class Classifiers:
     origin: str = TRAINED_HERE
     published: Classifiers | None = None
 
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{name} {share:.4f}" for name, share in self.accuracy.items())
+        return f"<Classifiers, {self.origin}: test accuracy {shares}>" if self.networks else "<Classifiers: none>"
+
     @property
     def accuracy(self) -> dict[str, float]:
         """{modality: mean over its attributes}."""

@@ -24,6 +24,7 @@ from bench.runs.run import Run
 from bench.runs.store import check_writable
 
 MOST_AT_ONCE = 8  # without --jobs: each process holds the data
+MOST_JOBS = 1024  # at once on this machine: each is a process
 
 log = logging.getLogger("bench")
 

@@ -35,12 +35,13 @@ def execute_in_order(
     outcomes: dict[Run, Outcome] = {}
     titles = dict(zip(runs, names(runs), strict=True))
     asked = stop or StopRequest()
+    refused: dict[Run, str] = {}
 
     def attempt(run: Run) -> Outcome:
         try:
             return execute(run, data, classifiers, force=force, report=board.progress, stop=asked)
         except BenchError as error:  # of this run's directory, which stays as it is
-            board.message(f"{titles[run]}: {error}", important=True)
+            refused[run] = f": {error}"
             return "failed"
 
     with asked.listening():
@@ -53,7 +54,7 @@ def execute_in_order(
                 outcomes[run] = outcome = _when_free(partial(attempt, run), asked) if patient else attempt(run)
                 board.end(run, outcome)
                 tally = "" if outcome == "busy" else board.tally(run)
-                text = f"{tally}{titles[run]}: {outcome}{_remark(run, outcome)}"
+                text = f"{tally}{titles[run]}: {outcome}{refused.get(run) or _remark(run, outcome)}"
                 board.message(text, important=outcome == "failed")
                 if outcome == "failed" and fail_fast:
                     return outcomes

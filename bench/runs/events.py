@@ -11,7 +11,7 @@ import math
 from datetime import datetime
 from pathlib import Path
 
-from bench.errors import BenchError
+from bench.errors import UsageError
 from bench.runs.history import History, read_history
 from bench.runs.run import Layout
 from bench.runs.store import read_json, write_atomic
@@ -26,7 +26,7 @@ def write_events(run: Layout, folder: Path) -> None:
 
     Raises:
         Unreadable: history.csv is no history.
-        BenchError: tensorboard is not installed.
+        UsageError: tensorboard is not installed.
         OSError: the file cannot be written.
     """
     history, began = read_history(run.history_file), started(run)
@@ -53,7 +53,7 @@ def events(history: History, began: float) -> bytes:
         from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
         from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: PLC0415
     except ImportError as error:
-        raise BenchError(INSTALL) from error
+        raise UsageError(INSTALL) from error
     content = io.BytesIO()
     records = RecordWriter(content)
     records.write(Event(wall_time=began, file_version="brain.Event:2").SerializeToString())

@@ -8,6 +8,8 @@ from bench.errors import UsageError, printable
 
 # File systems take 255 bytes. A file has a suffix while it is written, and its name may be part of another.
 MOST_BYTES = 200
+LARGEST_SEED = 2**31 - 1  # every library's generator takes it
+MOST_SEEDS = 10_000  # of one request
 
 
 def component(name: str) -> str:

@@ -90,6 +90,8 @@ def _folders(folder: Path, report: Callable[[str], None]) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
             return sorted(Path(entry.path) for entry in entries if entry.name[0] != "." and entry.is_dir())
+    except FileNotFoundError:  # none was made, as where every run was refused
+        return []
     except OSError as error:
         report(f"{shown(folder)} is left out: it cannot be read ({error.strerror})")
         return []

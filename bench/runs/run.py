@@ -125,6 +125,9 @@ class Run(Layout):
     seed: int
     out: Path
 
+    def __repr__(self) -> str:
+        return f"<Run of {self.owner} in {self.out}>"
+
     @property
     def path(self) -> Path:
         c = self.config

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from bench.errors import BenchError, DataMissing
+from bench.errors import BenchError, DataMissing, UsageError, printable
 
 TEMPORARY, DOOMED = ".tmp", ".old"
 # No text file of ours comes near it: a larger one is not ours, and is not read into memory.
 MOST_BYTES = 64 * 2**20
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def previous(path: Path) -> Path:
@@ -88,14 +89,37 @@ def remove_temporaries(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
+def check_folder(path: Path) -> None:
+    """Raises UsageError where the path is a file, or can be no folder. Makes nothing."""
+    try:
+        reason = None if stat.S_ISDIR(path.stat().st_mode) else "it is a file"
+    except FileNotFoundError:
+        reason = None
+    except OSError as error:
+        reason = str(error.strerror)
+    if reason:
+        raise UsageError(f"{_clipped(path)}: cannot write there ({reason}). Choose another folder")
+
+
 def check_writable(path: Path) -> None:
-    """Makes the directory, if need be. Raises BenchError when no files can be written there."""
+    """Makes the directory, if need be.
+
+    Raises UsageError where no files can be written there, and BenchError where there is no room for them.
+    """
+    check_folder(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise BenchError(f"{path}: cannot write there ({error.strerror}). Choose another folder") from error
+        kind = BenchError if error.errno in NO_ROOM else UsageError
+        raise kind(f"{_clipped(path)}: cannot write there ({error.strerror}). Choose another folder") from error
+
+
+def _clipped(path: Path) -> str:
+    """For a message: a name may be long, and hold what would reach the terminal."""
+    text = str(path)
+    return printable(text if len(text) <= 200 else f"{text[:200]}…")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """`import bench` is quick, and its names are there."""
 
+import pydoc
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,17 @@ def test_its_names():
     }
     with pytest.raises(AttributeError, match="module 'bench' has no attribute 'lod'"):
         _ = bench.lod
+
+
+def test_dir_and_help_name_them():
+    code = "import sys, bench; print(dir(bench)); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    names, torch = done.stdout.splitlines()
+    assert all(repr(name) in names for name in ("Model", "load", "results", "run", "__version__"))
+    assert torch == "False"
+    text = pydoc.plain(pydoc.render_doc(bench))
+    assert all(f"    {name}(" in text for name in ("load", "results", "run"))
+    assert "class Model(" in text
 
 
 @pytest.mark.parametrize("package", ["bench", "methods", "evaluators"])

@@ -46,7 +46,7 @@ def block(text, language="sh", mark="", more=""):
 @pytest.mark.parametrize(
     ("faulty", "message"),
     [
-        (block("bench lst"), "invalid choice"),
+        (block("bench lst"), "unknown command 'lst': did you mean 'list'"),
         (block("bench report --out nowhere"), "page.md, line 1: bench report --out nowhere ended with 3"),
         (block("bench run --methods mmvea --dataset polymnist", mark="dry run"), "ended with 2"),
         (block("bench status --watsch", mark="parsed", more="no reason"), "unrecognized arguments: --watsch"),

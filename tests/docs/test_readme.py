@@ -1,12 +1,13 @@
 """README's picture and numbers are those of the committed runs."""
 
 import importlib.util
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import PAGES, ROOT
 
 README = ROOT / "README.md"
 
@@ -34,6 +35,13 @@ def test_the_tables_numbers_are_those_of_the_committed_leaderboard(script):
     ]
     assert not different, "\n".join(["python scripts/readme.py writes them:", *different])
     assert script.table_in(README.read_text()) == script.table()  # also in this order
+
+
+def test_the_project_is_installed_with_its_constraints_wherever_a_page_says_how():
+    lines = [line for page in [*PAGES, README] for line in page.read_text().splitlines()]
+    said = [line for line in lines if re.search(r'pip install .*-e "?\.', line)]
+    assert len(said) >= 4
+    assert not [line for line in said if "-c constraints.txt" not in line]
 
 
 def test_readme_is_short():

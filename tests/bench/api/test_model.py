@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -60,7 +61,7 @@ def test_cross_generation(model):
     ("given", "targets", "message"),
     [
         ([], None, r"given=\[\]: expected names of modalities, of photo, numbers, caption"),
-        ("phto", None, r"given=\['phto'\]"),
+        ("phto", None, "given='phto': expected names of modalities, of photo, numbers, caption"),
         (NAMES, None, r"targets=\[\]: expected names"),
         ("photo", ["sound"], r"targets=\['sound'\]"),
     ],
@@ -75,6 +76,73 @@ def test_a_batch_that_lacks_what_is_given_is_told(model):
         model.cross({"photo": torch.zeros(2, 1, 12, 8)}, ["photo", "caption"])
     with pytest.raises(UsageError, match="n=0"):
         model.sample(0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda model, batch: model.sample("x"), "n='x': expected a whole number of tuples, 1 or more"),
+        (lambda model, batch: model.sample(-3), "n=-3"),
+        (lambda model, batch: model.sample(2.0), "n=2.0"),
+        (lambda model, batch: model.sample(True), "n=True"),
+        (lambda model, batch: model.sample(2, seed=-1), "seed=-1: expected a whole number from 0 to 2147483647"),
+        (lambda model, batch: model.sample(2, seed="0"), "seed='0'"),
+        (lambda model, batch: model.cross(batch, "photo", seed=0.5), "seed=0.5"),
+        (lambda model, batch: model.cross(batch, 3), "given=3: expected names of modalities"),
+        (lambda model, batch: model.cross(batch, [["photo"]]), r"given=\[\['photo'\]\]: expected names"),
+        (lambda model, batch: model.cross(batch, "photo", 3), "targets=3: expected names of modalities"),
+        (lambda model, batch: model.cross(batch["photo"], "photo"), "batch='Tensor': expected {modality: tensor}"),
+        (
+            lambda model, batch: model.cross({"photo": [1]}, "photo"),
+            r"batch\['photo'\] is list: expected a tensor \[B, ",
+        ),
+        (lambda model, batch: model.cross({"photo": batch["numbers"]}, "photo"), r"is a tensor \[2, 5\]: expected a"),
+        (lambda model, batch: model.cross({"photo": batch["photo"][:0]}, "photo"), r"is a tensor \[0, "),
+        (
+            lambda model, batch: model.cross({**batch, "photo": batch["photo"][:1]}, ["photo", "numbers"]),
+            "batch: has 1 of photo, 2 of numbers: expected as many items of each",
+        ),
+        (lambda model, batch: model.with_prior(3), "name=3: expected one of "),
+        (lambda model, batch: model.with_prior("mixture", components="x"), "components: expected int, got 'x'"),
+        (lambda model, batch: model.with_prior("mixture", components=object()), "components: <object"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(model, call, message):
+    with pytest.raises(UsageError, match=message):
+        call(model, model.dataset.test.batch(slice(2)))
+
+
+def test_numbers_of_numpy_are_numbers(model):
+    assert len(model.sample(np.int64(2), seed=np.int32(1))["numbers"]) == 2
+    assert model.with_prior("mixture", components=np.int64(2)).prior == "mixture components=2"
+
+
+def test_one_target_is_a_name(model):
+    assert list(model.cross(model.dataset.test.batch(slice(2)), "photo", "numbers")) == ["numbers"]
+
+
+def test_a_notebook_shows_a_line_of_each(model, finished):
+    assert repr(model) == (f"<Model mmvae, prior own, of arrays (folder), preset smoke, seed 0, in {finished.run}>")
+    assert repr(model.dataset).startswith("<Dataset arrays (folder): 80 training and ")
+    assert repr(model.dataset.test).startswith("<Split of ")
+    assert "photo (image 1×12×8)" in repr(model.dataset)
+    assert repr(model.classifiers).startswith("<Classifiers, trained here: test accuracy photo ")
+    assert repr(model.run) == f"<Run of mmvae {model.run.config.hash} seed 0 in {finished.out}>"
+    assert "roof" not in repr(model.modalities["caption"])  # a vocabulary has thousands of words
+    for shown in (model, model.dataset, model.dataset.train, model.classifiers, model.run):
+        assert len(repr(shown)) < 400
+
+
+def test_a_fit_is_told_before_it_begins(model, capsys):
+    model.with_prior("mixture", components=2)
+    rows = len(model.dataset.train)
+    assert f"mmvae seed 0, prior mixture components=2: fitting it to {rows} latents\n" in capsys.readouterr().err
+
+
+def test_classifiers_that_are_trained_are_told(model, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    _ = model.classifiers
+    assert "training 3 classifiers on arrays" in capsys.readouterr().err
 
 
 def test_data_and_classifiers_are_the_run_s(model):

@@ -21,6 +21,12 @@ def test_all_is_everything_that_needs_nothing_more():
     assert parse_priors("all") == fitted_priors()
 
 
+def test_spaces_around_commas_are_nothing():
+    assert parse_methods("mmvae, ebm-base ,mopoe") == ["mmvae", "ebm-base", "mopoe"]
+    assert parse_evaluators(" joint, cross") == ["joint", "cross"]
+    assert parse_priors("flow , mixture") == ["flow", "mixture"]
+
+
 @pytest.mark.parametrize(
     ("parse", "text", "message"),
     [
@@ -45,6 +51,7 @@ def test_unknown_names_are_refused(parse, text, message):
         ("3,1,3,1-2", [3, 1, 2]),
         ("2147483647", [2**31 - 1]),
         ("0-9999,5-9", list(range(10_000))),
+        ("0, 3-4 ,7", [0, 3, 4, 7]),
     ],
 )
 def test_seeds_are_numbers_and_ranges(text, seeds):
@@ -56,9 +63,10 @@ def test_seeds_are_numbers_and_ranges(text, seeds):
     [
         *[
             (text, "expected numbers and ranges")
-            for text in ("", "-1", "2-1", "1-", "a", "1,,2", "1.5", "1e3", "0x1", " 1")
+            for text in ("", "-1", "1-", "a", "1,,2", "1.5", "1e3", "0x1", "1 - 3", "1 3")
         ],
         *[(text, "expected numbers and ranges") for text in ("010", "1_0", "00-09", "١٢", "²", "9" * 5000)],
+        ("3-1", "the range 3-1 is backwards: 1-3 names its seeds"),
         ("2147483648", "2147483648 is too large: the largest seed is 2147483647"),
         ("100000000000000", "is too large"),
         ("0-1000000000", "names more than 10,000 seeds; split them over several commands"),

@@ -105,13 +105,13 @@ def test_dry_run_writes_nothing(bench, tmp_path):
         (["--methods", ""], "names no method"),
         (["--preset", "quik"], "did you mean 'quick'"),
         (["--source", "bundeld"], "did you mean 'bundled'"),
-        (["--seeds", "2-0"], "expected numbers and ranges"),
+        (["--seeds", "2-0"], "the range 2-0 is backwards"),
         (["--set", "beat=1"], "did you mean 'beta'"),
         (["--set", "trainer.lr"], "expected KEY=VALUE"),
         (["--set", "trainer.epochs=many"], "expected int, got 'many'"),
         (["--set", "trainer.epochs=0"], "must be ≥ 1"),
         (["--set", "prior=cauchy"], "allowed: laplace, normal"),
-        (["--device", "abacus"], "not usable here"),
+        (["--device", "abacus"], "expected auto, cpu, cuda, cuda:N"),
     ],
 )
 def test_bad_usage_is_explained(capsys, arguments, message):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from bench.commands import data as command
 from bench.datasets import DATASETS
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, DataMissing, UsageError
 from tests.toy import hetero_data
 
 
@@ -68,13 +68,19 @@ def test_show_writes_a_contact_sheet(tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize("name", ["", "x" * 300, "file/sheet.png"])
 def test_a_picture_that_cannot_be_written_is_told(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(BenchError, match=r"cannot be written .*Choose another"):
+    with pytest.raises(BenchError, match=r"(cannot be written|cannot write there) .*Choose another"):
         bench("show", "toy", "--picture", tmp_path / name)
 
 
 def test_fetch_prints_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench("fetch", "toy", "--data-root", tmp_path) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'toy'}\n"
+
+
+def test_a_dataset_that_cannot_be_fetched_has_no_bar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(DataMissing, match="CUB cannot be fetched"):
+        bench("fetch", "cub", "--data-root", tmp_path)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_an_unknown_dataset_is_told() -> None:

@@ -33,7 +33,8 @@ def polymnist(monkeypatch):
     from bench.config.folders import presets_folder
 
     source.presets = presets_folder("polymnist")
-    for module in ("bench.datasets", "bench.api.running"):
+    # In this order: a module that is imported while the other is replaced would keep the replacement.
+    for module in ("bench.api.running", "bench.datasets"):
         monkeypatch.setattr(f"{module}.dataset_source", lambda name: source)
 
 
@@ -73,7 +74,7 @@ def test_settings_that_some_methods_do_not_have_are_told(polymnist, capsys, out)
     assert main(arguments) == 0
     output, errors = capsys.readouterr()
     assert len(output.splitlines()) == 4
-    assert errors == "bench: --set prior.steps=7 does not apply to mmvae\n"
+    assert errors == "bench: prior.steps=7 does not apply to mmvae\n"
 
 
 def test_validate_is_short_for_a_setting(polymnist, capsys, out):

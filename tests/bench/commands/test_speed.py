@@ -96,5 +96,5 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(tmp_p
     monkeypatch.setattr(measure, "measure", lambda *_: pytest.fail("measured for nothing"))
     (tmp_path / "file").touch()
     json_file = str(tmp_path / "file" / "x.json")
-    assert main([*BASICS, *SETTINGS, "--methods", "mvae", "--json", json_file]) == 1
+    assert main([*BASICS, *SETTINGS, "--methods", "mvae", "--json", json_file]) == 2
     assert "cannot write there" in capsys.readouterr().err

@@ -49,7 +49,7 @@ def test_without_the_package_the_command_that_installs_it_is_named(out, monkeypa
         return real(name, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert main(["tensorboard", "--out", str(out)]) == 1
+    assert main(["tensorboard", "--out", str(out)]) == 2
     assert "pip install" in capsys.readouterr().err
 
 
@@ -62,5 +62,5 @@ def test_a_place_that_cannot_be_written_is_named(out, tmp_path, capsys, what):
     else:
         (place / RUN.removeprefix("runs/")).parent.mkdir(parents=True)
         (place / RUN.removeprefix("runs/")).write_text("")
-    assert main(["tensorboard", "--out", str(out), "--logdir", str(place)]) == 1
+    assert main(["tensorboard", "--out", str(out), "--logdir", str(place)]) == (2 if what == "file" else 1)
     assert str(place) in capsys.readouterr().err

@@ -117,7 +117,7 @@ def test_a_setting_of_some_methods_goes_past_the_others():
     assert without(configs, "prior.steps=7") == ["mmvae"]
     assert [without(configs, s) for s in ("prior=energy", "beta=1", "trainer.lr=1", "evaluation.samples=2")] == [[]] * 4
     assert [without(configs, f"modalities.{name}.scale=1") for name in ("*", "m0")] == [[], []]
-    with pytest.raises(UsageError, match=r"--set prior.steps: unknown key 'prior.steps' without --set prior=energy"):
+    with pytest.raises(UsageError, match=r"unknown key 'prior\.steps' without prior=energy"):
         configure(["mmvae", "mmvaeplus"], "prior.steps=7")
 
 
@@ -177,16 +177,19 @@ def test_a_swept_value_may_have_commas_of_its_own():
         (["beta=1,,2"], "cannot be read"),
         (["beta=1], [2"], "cannot be read"),
         (["beta=1", "beta=2"], "--sweep beta is given twice"),
-        (["latent_dim=1,2"], "latent_dim: given to --set and to --sweep"),
-        (["bet=1,2"], "--sweep bet: unknown key 'bet': did you mean 'beta'"),
+        (["latent_dim=1,2"], "latent_dim: both set and swept"),
+        (["bet=1,2"], "unknown key 'bet': did you mean 'beta'"),
         (["beta=1,many"], "expected float, got 'many'"),
         (["beta=010,020"], "expected float, got '010'"),
         (["samples=10,020"], "expected int, got '020'"),
         (["beta=1,\x07"], "has characters that cannot be shown"),
         (["prior=laplace,3"], "prior: expected one word, got 3"),
         (["trainer.lr=1e-3,0"], "lr=0.0: must be > 0"),
-        (["evaluation.samples=10,20"], "--sweep evaluation.samples: is no setting of a run"),
-        (["evaluators.likelihood.samples=10,20"], "--sweep evaluators.likelihood.samples: is no setting of a run"),
+        (["evaluation.samples=10,20"], "evaluation.samples cannot be swept: it is no setting of a run"),
+        (
+            ["evaluators.likelihood.samples=10,20"],
+            "evaluators.likelihood.samples cannot be swept: it is no setting of a run",
+        ),
     ],
 )
 def test_sweeps_that_do_not_fit_are_refused(sweeps, message):

@@ -193,8 +193,8 @@ def test_a_folder_in_which_no_lock_can_be_made_fails_its_run_alone(run, caplog):
 def test_an_output_folder_that_is_a_file_is_explained_before_anything_is_done(capsys, tmp_path):
     (tmp_path / "out").write_text("mine")
     arguments = ["--methods", "mmvae", "--dataset", "polymnist", "--source", "bundled", "--out", str(tmp_path / "out")]
-    assert main(["run", *arguments]) == 1
-    assert f"{tmp_path / 'out'}: cannot write there" in capsys.readouterr().err
+    assert main(["run", *arguments]) == 2
+    assert f"{tmp_path / 'out'}: cannot write there (it is a file)" in capsys.readouterr().err
     assert (tmp_path / "out").read_text() == "mine"
 
 

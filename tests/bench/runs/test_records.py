@@ -32,6 +32,10 @@ FILES = [
 ]
 
 
+def test_a_folder_that_was_never_made_is_no_problem(tmp_path):
+    assert not list(read_records(tmp_path / "out", pytest.fail))
+
+
 def finished(out, seed=0):
     run = write_run(out, seed=seed)
     write_prior(run, "flow", 0.8)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.errors import BenchError
+from bench.errors import BenchError, UsageError
 from bench.runs.store import (
+    check_folder,
     check_writable,
     exclusive,
     new_directory,
@@ -165,6 +166,23 @@ def test_a_file_in_place_of_the_folder_is_explained(tmp_path):
     for path in (tmp_path / "file", tmp_path / "file" / "folder"):
         with pytest.raises(BenchError, match=rf"{path}: cannot write there.*another folder"):
             check_writable(path)
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.EACCES, 2), (errno.ENOENT, 2), (errno.ENOSPC, 1)])
+def test_a_place_that_cannot_be_written_is_usage_and_a_full_disk_is_not(tmp_path, monkeypatch, number, code):
+    monkeypatch.setattr(tempfile, "TemporaryFile", raising(OSError(number, "no")))
+    with pytest.raises(BenchError) as error:
+        check_writable(tmp_path)
+    assert error.value.exit_code == code
+
+
+def test_looking_at_a_folder_makes_none(tmp_path):
+    check_folder(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "x", tmp_path / ("x" * 300)):
+        with pytest.raises(UsageError, match="cannot write there"):
+            check_folder(path)
 
 
 def test_a_folder_that_is_read_only_is_explained(tmp_path, monkeypatch):
