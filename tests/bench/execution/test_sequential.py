@@ -63,9 +63,7 @@ def spoil(run):
 def test_a_run_that_is_refused_is_told_in_one_line(tmp_path):
     run, board = Run(tiny_config("mmvae", "trainer.batch_size=1000000"), 0, tmp_path / "out"), Silent()
     assert go([run], board) == ["failed"]
-    assert board.messages == [
-        "[1/1] mmvae seed 0: failed: trainer.batch_size=1000000: the training split has only 96 tuples"
-    ]
+    assert board.messages == ["mmvae seed 0: failed: trainer.batch_size=1000000: the training split has only 96 tuples"]
     assert not run.path.exists()
 
 
