@@ -142,7 +142,7 @@ def test_a_fit_is_told_before_it_begins(model, capsys):
 def test_classifiers_that_are_trained_are_told(model, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     _ = model.classifiers
-    assert "training 3 classifiers on arrays" in capsys.readouterr().err
+    assert "training 3 robust classifiers on arrays" in capsys.readouterr().err
 
 
 def test_data_and_classifiers_are_the_run_s(model):
