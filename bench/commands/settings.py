@@ -13,7 +13,6 @@ from typing import Any
 
 from bench.commands.declared import Declared, Field, attribute, constant, fields, find, registered
 from bench.config.folders import presets_folder
-from bench.config.yaml12 import read_yaml
 from bench.datasets import DATASETS
 from bench.errors import UsageError
 from evaluators import EVALUATORS
@@ -140,6 +139,8 @@ def _chosen(line: argparse.Namespace) -> dict[str, list[str]]:
 
 def _preset(dataset: str, preset: str) -> Mapping[str, Any]:
     """Of the project's own datasets: another would have to be imported. Nothing where it cannot be read."""
+    from bench.config.yaml12 import read_yaml
+
     with suppress(UsageError, OSError, ValueError):
         file = presets_folder(dataset) / f"{preset}.yaml"
         tree = read_yaml(file.read_text(encoding="utf-8"), preset)
