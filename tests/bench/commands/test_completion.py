@@ -81,8 +81,8 @@ def test_bash_completes_what_is_typed(shell, line, words):
     echo "${{COMPREPLY[@]}}"
     """
     *options, answer = shell("bash", "-c", script).splitlines()
-    begun = line.split()[-1].rpartition("=")[0]  # `=` ends a word of bash: what is before it is there already
-    assert answer.split() == [word.removeprefix(f"{begun}=") for word in words]
+    typed = line.split()[-1].rpartition("=")[0]  # `=` ends a word of bash: what is before it is there already
+    assert answer.split() == [word.removeprefix(f"{typed}=") for word in words]
     assert ("compopt -o nospace" in options) == answer.endswith("=")
 
 

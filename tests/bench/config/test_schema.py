@@ -58,7 +58,8 @@ def test_the_hash_of_committed_runs_is_in_the_names_of_their_folders():
     files = sorted((ROOT / "results/reference").rglob("config.yaml"))
     assert len(files) > 10
     for file in files:
-        assert file.parents[1].name == f"quick-{restore(read_yaml(file.read_text(), str(file)), str(file)).hash}"
+        config = restore(read_yaml(file.read_text(), str(file)), str(file))
+        assert file.parents[1].name == f"{config.preset}-{config.hash}"
 
 
 def test_how_often_is_measured_does_not_change_the_hash_with_held_out_tuples_either():
