@@ -31,7 +31,7 @@ def refused(name: str, value: Any, expected: str) -> UsageError:
 def whole_number(name: str, value: Any, expected: str, least: int, most: int | None = None) -> int:
     """Also one of numpy's or a tensor of one; neither true nor 1.0."""
     try:
-        number = -1 if isinstance(value, bool) else operator.index(value)
+        number = operator.index(value)
     except (TypeError, ValueError):
         raise refused(name, value, expected) from None
     if isinstance(value, bool) or number < least or (most is not None and number > most):

@@ -149,6 +149,10 @@ class Board(Screen):
         rest = "" if known else f". {unknown if number > 1 else 'The evaluation comes on top'}"
         self.message(f"{runs}: {about(left)} of {what} {where}{rest}")
 
+    def _left(self) -> str:
+        """Of what the time that is left is, as long as evaluations are not in it."""
+        return "left" if self.forecast.knows_evaluation else "of training left"
+
     def _line(self, left: float | None) -> str:
         """Such as: 41 % of 8 runs, about 3 min left (3 done, 1 running, 4 queued); mmvae seed 0: epoch 3/5  …"""
         work = [run for run, state in self.forecast.states.items() if state == "running"]
@@ -157,8 +161,7 @@ class Board(Screen):
         share = percent(self.forecast.share()).strip()
         if len(self.names) == 1:
             return f"{one} ({share})" if one else f"{next(iter(self.names.values()))}: {count(self.forecast.states)}"
-        training = "" if self.forecast.knows_evaluation else "of training "
-        time_left = "" if left is None else f", {about(left)} {training}left"
+        time_left = "" if left is None else f", {about(left)} {self._left()}"
         line = f"{share} of {len(self.names)} runs{time_left} ({count(self.forecast.states)})"
         return f"{line}; {one}" if one else line
 
@@ -176,8 +179,7 @@ class Board(Screen):
         under = [Text(f"{len(work) - room} more at work")] if len(work) > room else []
         if len(self.names) > 1:
             share = self.forecast.share()
-            training = "" if self.forecast.knows_evaluation else "of training "
-            end = "" if left is None else f"{clock(left)} {training}left"
+            end = "" if left is None else f"{clock(left)} {self._left()}"
             cells = [f"all {len(self.names)} runs", percent(share), *([] if narrow else ["", ""]), "", end]
             table.add_row(Text(cells[0], "bold"), _bar(share, narrow), *map(Text, cells[1:]))
             under.append(Text(count(self.forecast.states)))

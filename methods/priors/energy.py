@@ -28,8 +28,8 @@ class EnergyPrior(FactorisedPrior):
     """An energy f, learned by maximum likelihood with Langevin negatives: p_α(z) = exp(−f_α(u)) p0(u) |∂u/∂z| / Z(α).
 
     u is z itself, or with `standardise` (z − mean) / std under running moments of the posterior, so that steps and
-    wells have one size whatever scale the encoders choose. Chains start at p0 (short-run), or persist
-    from update to update (Tieleman 2008; Du and Mordatch 2019): then they reach what the energy has dug since.
+    wells have one size whatever scale the encoders choose. Chains start at p0 (short-run), or persist from update to
+    update (Tieleman 2008; Du and Mordatch 2019): then they reach what the energy has dug since.
     """
 
     Config: ClassVar[type[PriorConfig] | None] = EnergyPriorConfig

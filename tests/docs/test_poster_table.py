@@ -1,18 +1,13 @@
 """The poster's table in the reference's README is made of the committed runs."""
 
-import importlib.util
-
 import pytest
 
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import load_script
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("poster_table", ROOT / "scripts/poster_table.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
+    return load_script("poster_table")
 
 
 def test_it_is_what_the_committed_leaderboard_says(script):

@@ -1,23 +1,19 @@
 """README's picture and numbers are those of the committed runs."""
 
-import importlib.util
 import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.docs.blocks import PAGES, ROOT
+from tests.docs.blocks import PAGES, ROOT, load_script
 
 README = ROOT / "README.md"
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("readme", ROOT / "scripts/readme.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
+    return load_script("readme")
 
 
 def cells(lines):
