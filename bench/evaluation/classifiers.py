@@ -2,7 +2,8 @@
 
 Coherence is agreement of their predictions, so every table shows their accuracy on real test items beside its numbers.
 Data without labels have none. There are two sets: ours, trained on degraded items too, and the published protocol's,
-which the published values were measured with.
+which the published values were measured with. Those of the bundled data come with the package, as
+`scripts/ship_classifiers.py` trained them: everyone's first run starts at once, and is measured by the same networks.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ PUBLISHED = Recipe(
     schedule=constant,
 )
 TRAINED_HERE, ARCHIVE = "trained here", "the archive's weights"
+SHIPPED = Path(__file__).parent / "shipped"  # of a dataset NAME in NAME/, in folders that are called as the cache's
 
 
 @dataclass(frozen=True)
@@ -111,18 +113,28 @@ def _published(data: Dataset, protocol: PublishedProtocol, report: Callable[[str
 
 
 def _trained(data: Dataset, recipe: Recipe, report: Callable[[str], None]) -> Classifiers:
-    """From the recipe's cache, or trained now."""
-    what = recipe.name.replace("-", " ")
+    """The package's, those of the recipe's cache, or trained now."""
+    what, folder = recipe.name.replace("-", " "), folder_of(data, recipe)
+    if (SHIPPED / folder).is_dir():
+        try:
+            return _read(SHIPPED / folder, data, recipe)
+        except Exception as error:  # whatever the damage is: the recipe makes them again
+            log.warning("%s: %s: the package's classifiers are damaged, and not used", SHIPPED / folder, error)
 
     def train_into(folder: Path) -> None:
         report(f"training {len(data.modalities)} {recipe.many} on {data.name} ({data.source}), once for these data")
-        _write(folder, Classifiers(*train_all(data, recipe, report)))
+        write_classifiers(folder, Classifiers(*train_all(data, recipe, report)))
 
-    path = cache_root() / data.name / f"{recipe.name}-{data.fingerprint[:16]}-v{recipe.version}"
-    return kept(path, f"{data.name}'s {what}", partial(_read, data=data, recipe=recipe), train_into)
+    return kept(cache_root() / folder, f"{data.name}'s {what}", partial(_read, data=data, recipe=recipe), train_into)
 
 
-def _write(folder: Path, trained: Classifiers) -> None:
+def folder_of(data: Dataset, recipe: Recipe) -> Path:
+    """Where the recipe's classifiers of these data lie, below the cache's root and below `SHIPPED`."""
+    return Path(data.name, f"{recipe.name}-{data.fingerprint[:16]}-v{recipe.version}")
+
+
+def write_classifiers(folder: Path, trained: Classifiers) -> None:
+    """What `classifiers` reads: each network's weights, their accuracies and checksums."""
     checksums = {}
     for name, network in trained.networks.items():
         state = {key: value.cpu() for key, value in network.state_dict().items()}
