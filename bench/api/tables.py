@@ -71,16 +71,16 @@ def write_report(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
     with uncollected():
         table, runs, failed = make_tables(out, report)
-    if not table.empty:
-        with _warned("there are no figures"):
-            from bench.reporting.figures import save_figures  # noqa: PLC0415 (matplotlib may be missing or damaged)
+        if not table.empty:
+            with _warned("there are no figures"):
+                from bench.reporting.figures import save_figures  # noqa: PLC0415 (matplotlib may be missing or damaged)
 
-            save_figures(out / "figures", table, runs)
-    if not (table.empty and failed.empty):
-        with _warned(f"{out / 'report.html'} cannot be made"):
-            from bench.reporting.page import write_page  # noqa: PLC0415 (as above)
+                save_figures(out / "figures", table, runs)
+        if not (table.empty and failed.empty):
+            with _warned(f"{out / 'report.html'} cannot be made"):
+                from bench.reporting.page import write_page  # noqa: PLC0415 (as above)
 
-            write_page(out, runs, failed, problems)
+                write_page(out, runs, failed, problems)
     return table, runs, failed
 
 

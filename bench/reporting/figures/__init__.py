@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from bench.reporting.figures import chains, coherence, pareto, priors, training
 from bench.reporting.figures.canvas import save, style
 from bench.reporting.grouping import MOST, by_section, key_of, own_runs, section_title
 from bench.reporting.priors import priors_table
-from bench.reporting.rows import OWN
+from bench.reporting.rows import OWN, uncollected
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,20 +36,39 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
     sections = by_section(table.to_dict("records"))
     of_section = by_section(runs.to_dict("records"))
     of_priors = by_section(priors_table(runs).to_dict("records"))
-    with style():
+    with style(), _collected_apart():
         for key, rows in sections.items():
             for name, draw in _figures(rows, of_section[key], of_priors[key], _title(rows)):
                 path = folder / f"{_stem(key, list(sections))}-{name}.png"
                 names.add(name)
                 try:
-                    figure = draw()
-                    if figure is not None:
-                        save(figure, path)
+                    if _saved(draw, path):
                         written.append(path)
                 except Exception as error:  # the tables are made, and the other figures can be
                     log.warning("%s is left out: %s: %s", path, type(error).__name__, error)
+                gc.collect()
     _remove_stale(folder, sections, names, {path.stem for path in written})
     return written
+
+
+def _saved(draw: Callable[[], Figure | None], path: Path) -> bool:
+    """Whether there was something to be drawn; it is at the path then."""
+    figure = draw()
+    if figure is not None:
+        save(figure, path)
+    return figure is not None
+
+
+@contextmanager
+def _collected_apart() -> Iterator[None]:
+    """Within it Python looks for cycles, of which a figure is full, only among what is made there, and only when asked:
+    the objects of thousands of runs hold none."""
+    with uncollected():
+        gc.freeze()
+        try:
+            yield
+        finally:
+            gc.unfreeze()
 
 
 def _remove_stale(

@@ -6,14 +6,19 @@ module that is not installed everywhere. So it is out of sight meanwhile.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from bench.runs.store import write_atomic
 
@@ -41,7 +46,12 @@ with _without_backend():
 
 COLUMN, PAGE = 3.4, 7.0  # inches: widths of a column and of a page of two columns
 PAD = 0.02  # inches around a figure
+MARGIN = 0.3  # inches around where a figure is expected to end, in which it is looked for
+DOTS = 220  # an inch, of PNGs
 GAPS = (0.62, 0.6)  # inches between panels, across and down
+CLOSE = (0.2, 0.3)  # where only those at the left and below have labels
+LINE = 0.13  # inches of a panel's title, from the second line on
+LONG = 22  # characters in a line of a small panel's title
 # Of legends.
 BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)}
 STYLE: dict[str, Any] = {
@@ -78,7 +88,7 @@ def style() -> Iterator[None]:
 def panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, Any]:
     """A figure and its axes, [rows, columns]; `size` is its width with all that is beside the axes, and the height of
     the axes' part, in inches."""
-    figure = Figure(figsize=size)
+    figure = Figure(figsize=size, dpi=DOTS)
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False)
 
@@ -89,15 +99,29 @@ def panel(size: tuple[float, float]) -> tuple[Figure, Any]:
     return figure, axes[0][0]
 
 
-def spread(figure: Figure, title: str) -> None:
+def outer(grid: Any, count: int) -> Iterator[tuple[Any, bool, bool]]:
+    """The first `count` axes of a grid, with whether each is at the left, and whether it is the lowest of its column;
+    the others go."""
+    columns = grid.shape[1]
+    for place, axis in enumerate(grid.flat):
+        if place < count:
+            yield axis, place % columns == 0, place + columns >= count
+        else:
+            axis.set_axis_off()
+
+
+def spread(figure: Figure, title: str, gaps: tuple[float, float] = GAPS) -> None:
     """A title over all panels, and room between them; `tight_layout` would measure every text first."""
     first: Any = figure.axes[0]
     grid = first.get_subplotspec().get_gridspec()
     parts, (width, height) = figure.subplotpars, figure.get_size_inches()
     # Gaps are shares of a panel: inches of what is left of them.
-    across = GAPS[0] / max(0.5, ((parts.right - parts.left) * width - GAPS[0] * (grid.ncols - 1)) / grid.ncols)
-    top = 1 - 0.3 / height
-    down = GAPS[1] / max(0.5, ((top - parts.bottom) * height - GAPS[1] * (grid.nrows - 1)) / grid.nrows)
+    more = LINE * max(axes.get_title().count("\n") for axes in figure.axes)
+    across = gaps[0] / max(0.5, ((parts.right - parts.left) * width - gaps[0] * (grid.ncols - 1)) / grid.ncols)
+    top = 1 - (0.3 + more) / height
+    down = (gaps[1] + more) / max(
+        0.5, ((top - parts.bottom) * height - (gaps[1] + more) * (grid.nrows - 1)) / grid.nrows
+    )
     figure.subplots_adjust(wspace=across, hspace=down, top=top)
     figure.suptitle(wrapped(title, figure), y=1, va="bottom")
 
@@ -126,22 +150,59 @@ def legend_below(axes: Any) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """As PNG, and as PDF beside it, as wide as the figure was made. Raises OSError when a file cannot be written."""
-    box = _fit(figure, figure.get_figwidth())
+    picture, box = _drawn(figure, figure.get_figwidth())
     # Without a date: what is made of the same runs is the same file.
-    as_pdf: Any = {"format": "pdf", "metadata": {"CreationDate": None}}
-    for file, options in ((path.with_suffix(".pdf"), as_pdf), (path, {"format": "png", "dpi": 220})):
-        write_atomic(file, partial(figure.savefig, bbox_inches=box, **options))
+    as_pdf: Any = {"format": "pdf", "bbox_inches": box, "metadata": {"CreationDate": None}}
+    write_atomic(path.with_suffix(".pdf"), partial(figure.savefig, **as_pdf))
+    # Thorough packing takes longer, and saves a fiftieth.
+    as_png: Any = {"format": "png", "dpi": (DOTS, DOTS), "compress_level": 3}
+    write_atomic(path, partial(picture.save, **as_png))
 
 
-def _fit(figure: Figure, width: float) -> Any:
-    """Makes the axes narrower or wider until the figure, with legends and labels, is that wide; its box in inches."""
+def _drawn(figure: Figure, width: float) -> tuple[Image.Image, Bbox]:
+    """The figure's picture and its box in inches, which end where its ink does: to measure all texts once more would
+    take as long as to draw them."""
+    pixels, room = _pixels(figure, _expected(figure, width))
+    across, down = _ink(pixels)
+    if min(across.start, down.start) == 0 or (down.stop, across.stop) == pixels.shape[:2]:
+        pixels, room = _pixels(figure, figure.get_tightbbox())
+        across, down = _ink(pixels)
+    pad = round(PAD * DOTS)
+    side = max(pad, round((width * DOTS - (across.stop - across.start)) / 2))
+    left, right = max(0, across.start - side), min(pixels.shape[1], across.stop + side)
+    top, bottom = max(0, down.start - pad), min(pixels.shape[0], down.stop + pad)
+    box = Bbox.from_extents(*(x / DOTS for x in (left, -bottom, right, -top))).translated(room.x0, room.y1)
+    return Image.fromarray(np.ascontiguousarray(pixels[top:bottom, left:right, :3])), box
+
+
+def _expected(figure: Figure, width: float) -> Bbox:
+    """Makes the axes narrower or wider until the figure, with legends and labels, is that wide; gives its box then."""
     box, parts = figure.get_tightbbox(), figure.subplotpars
     # Axes grow with the figure, and what is written around them does not.
     missing = (width - 2 * PAD - box.width) / (parts.right - parts.left)
-    figure.set_figwidth(max(width / 3, figure.get_figwidth() + missing))
-    box = figure.get_tightbbox()
-    margin = max(PAD, (width - box.width) / 2)
-    return Bbox.from_extents(box.x0 - margin, box.y0 - PAD, box.x1 + margin, box.y1 + PAD)
+    figure.set_figwidth(max(width / 3, width + missing))
+    for axes in figure.axes:
+        axes.apply_aspect()  # to draw a part of a figure does not
+    more = figure.get_figwidth() - width
+    return Bbox.from_extents(box.x0 + parts.left * more, box.y0, box.x1 + parts.right * more, box.y1)
+
+
+def _pixels(figure: Figure, box: Bbox) -> tuple[Any, Bbox]:
+    """What is in the box and in a margin around it, [rows, columns, RGBA], and the box with the margin."""
+    columns, rows = (math.ceil((length + 2 * MARGIN) * DOTS) for length in box.size)
+    room = Bbox.from_bounds(box.x0 - MARGIN, box.y0 - MARGIN, columns / DOTS, rows / DOTS)
+    # Half a dot more, which is cut off: matplotlib rounds down what may be less than a whole one by an error.
+    drawn, file = Bbox.from_bounds(room.x0, room.y0, (columns + 0.5) / DOTS, (rows + 0.5) / DOTS), BytesIO()
+    figure.savefig(file, format="rgba", bbox_inches=drawn)
+    return np.frombuffer(file.getvalue(), np.uint8).reshape(rows, columns, 4), room
+
+
+def _ink(pixels: Any) -> tuple[slice, slice]:
+    """The columns and the rows in which something is drawn."""
+    whole = pixels.view(np.uint32)[..., 0] != 0xFFFFFFFF
+    found = (np.flatnonzero(whole.any(axis)) for axis in (0, 1))
+    across, down = (slice(int(at[0]), int(at[-1]) + 1) for at in found)
+    return across, down
 
 
 def palette(names: Sequence[str]) -> dict[str, Any]:

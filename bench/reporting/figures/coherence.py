@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.reporting.curves import mean_curve
-from bench.reporting.figures.canvas import COLUMN, PAGE, legend_below, literal, palette, panel, panels, spread
+from bench.reporting.figures.canvas import (
+    CLOSE,
+    COLUMN,
+    GAPS,
+    LONG,
+    PAGE,
+    legend_below,
+    literal,
+    outer,
+    palette,
+    panel,
+    panels,
+    spread,
+    wrapped,
+)
 from bench.reporting.labels import by_label, labels_of
 from bench.reporting.measures import measure
 from bench.runs.reading import is_number
@@ -48,7 +63,7 @@ def coherence_figure(table: Rows, title: str) -> Figure | None:
         if both:
             axes.plot(row["cross_coherence_published"], row["joint_coherence_published"], "x", color=colour, ms=4.5)
             axes.plot(row["published_cross"], row["published_joint"], "o", mfc="none", mec=colour, ms=5.5, mew=1)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="cross coherence", ylabel="joint coherence", title=title)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="cross coherence", ylabel="joint coherence", title=wrapped(title, figure))
     if any(asked):
         axes.plot([], [], "x", color="grey", ms=4.5, label="by the published classifiers")
     sources = [row["published_source"] for row, both in zip(rows, asked, strict=True) if both]
@@ -72,18 +87,21 @@ def matrix_figure(runs: Rows, title: str) -> Figure | None:
         return None
     columns = min(COLUMNS, len(groups))
     rows = -(-len(groups) // columns)
-    figure, grid = panels(rows, columns, (PAGE * columns / COLUMNS, 2.0 * rows))
-    for axis, (label, group) in zip(grid.flat, groups.items()):
+    figure, grid = panels(rows, columns, (PAGE * columns / COLUMNS, 1.85 * rows))
+    alike = len({tuple(group[0]["modalities"]) for group in groups.values()}) == 1
+    for (axis, left, lowest), (label, group) in zip(outer(grid, len(groups)), groups.items()):
         names = group[0]["modalities"]
-        _heat_map(axis, np.array([run["matrix"] for run in group if run["modalities"] == names]).mean(0), names)
-        axis.set(title=label, xlabel="target", ylabel="source")
-    for axis in list(grid.flat)[len(groups) :]:
-        axis.set_axis_off()
-    spread(figure, f"Cross coherence: {title}")
+        _heat_map(axis, np.array([run["matrix"] for run in group if run["modalities"] == names]).mean(0))
+        shown, places = [literal(name) for name in names], range(len(names))
+        axis.set_xticks(*((places, shown) if lowest or not alike else ([],)))
+        axis.set_yticks(*((places, shown) if left or not alike else ([],)))
+        axis.set(xlabel="target" if lowest else "", ylabel="source" if left else "")
+        axis.set_title("\n".join(textwrap.wrap(label, LONG)), y=1)
+    spread(figure, f"Cross coherence: {title}", CLOSE if alike else GAPS)
     return figure
 
 
-def _heat_map(axis: Any, mean: Any, names: Sequence[str]) -> None:
+def _heat_map(axis: Any, mean: Any) -> None:
     axis.imshow(mean, vmin=0, vmax=1, cmap="viridis")
     for source, target in np.ndindex(*mean.shape):
         value = mean[source, target]
@@ -91,9 +109,6 @@ def _heat_map(axis: Any, mean: Any, names: Sequence[str]) -> None:
         colour = "black" if value > 0.6 else "white"
         place: dict[str, Any] = {"ha": "center", "va": "center", "in_layout": False}  # within, and need no room
         axis.text(target, source, f"{value:.2f}", color=colour, fontsize=5.5, **place)
-    shown = [literal(name) for name in names]
-    axis.set_xticks(range(len(names)), shown)
-    axis.set_yticks(range(len(names)), shown)
     axis.grid(visible=False)
 
 
@@ -117,7 +132,7 @@ def subset_figure(runs: Rows, title: str) -> Figure | None:
         if curves[label]:
             x, y = mean_curve([(list(curve), list(curve.values())) for curve in curves[label]])
             axes.plot(x, y, marker=marker, ms=3.5, color=colour, label=label)
-    axes.set(ylim=(0, 1), xlabel="given modalities", ylabel="cross coherence", title=title)
+    axes.set(ylim=(0, 1), xlabel="given modalities", ylabel="cross coherence", title=wrapped(title, figure))
     axes.set_xticks(sorted({k for group in curves.values() for curve in group for k in curve}))
     legend_below(axes)
     return figure

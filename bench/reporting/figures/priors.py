@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.reporting.figures.canvas import BESIDE, COLUMN, PAGE, literal, palette, panel, panels, spread, wrapped
+from bench.reporting.figures.canvas import (
+    BESIDE,
+    CLOSE,
+    COLUMN,
+    PAGE,
+    literal,
+    outer,
+    palette,
+    panel,
+    panels,
+    spread,
+    wrapped,
+)
 from bench.reporting.models import base_method, has_base
 from bench.reporting.prior_lines import Estimate, by_prior, closed_by, estimate, named_models
 from bench.reporting.priors import AGGREGATE, BOOTSTRAP, FITTED, P0, REFERENCE, TRAINED
@@ -18,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 X, Y = "coverage_to_aggregate", "joint_coherence"
+LONG = 30  # characters in a line of a panel's title
 MARKERS = {TRAINED: "D", FITTED: "o", REFERENCE: "*"}
 LINES = {P0: ("0.5", "--"), AGGREGATE: ("0.2", ":")}  # colour and style: they have no coverage
 UNEVEN = "Means over seeds; some priors have fewer than the lines. Gap closed is run by run."
@@ -35,18 +49,18 @@ def coverage_figure(rows: Rows, title: str) -> Figure | None:
     if not shown:
         return None
     columns = 3 if len(shown) > 4 else min(2, len(shown))
-    figure, grid = panels(lines := -(-len(shown) // columns), columns, (PAGE, 2.3 * lines))
+    figure, grid = panels(lines := -(-len(shown) // columns), columns, (PAGE, 2.1 * lines))
     every = [row for part in shown.values() for row in part]
     colours, limits = _colours(every), (_limits(every, X), _limits(every, Y))
-    for axis, (name, part) in zip(grid.flat, shown.items()):
+    for (axis, left, lowest), (name, part) in zip(outer(grid, len(shown)), shown.items()):
         for group in by_prior(part):
             _draw(axis, group, colours)
-        axis.set(title=literal(name), xlabel="coverage of aggregate samples", ylabel="joint coherence")
+        axis.set_title("\n".join(map(literal, textwrap.wrap(name, LONG))), y=1)
+        axis.set(xlabel="coverage of aggregate samples" if lowest else "", ylabel="joint coherence" if left else "")
         axis.set(xlim=limits[0], ylim=limits[1])
-    for axis in list(grid.flat)[len(shown) :]:
-        axis.set_axis_off()
+        axis.tick_params(labelbottom=lowest, labelleft=left)
     _legend(grid[0][-1], colours)
-    spread(figure, f"Priors of z: {title}" + (f"\n{UNEVEN}" if any(map(_uneven, shown.values())) else ""))
+    spread(figure, f"Priors of z: {title}" + (f"\n{UNEVEN}" if any(map(_uneven, shown.values())) else ""), CLOSE)
     return figure
 
 

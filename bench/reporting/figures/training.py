@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.reporting.curves import Curves, curves_of, histories_of
-from bench.reporting.figures.canvas import PAGE, legend_under, palette, panels, spread
+from bench.reporting.figures.canvas import CLOSE, GAPS, LONG, PAGE, legend_under, outer, palette, panels, spread
 from bench.reporting.labels import by_label
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ VALIDATION = {  # of held-out training tuples: {term: line style}
     "validation_cross_coherence": "--",
 }
 COLUMNS = 4
-LONG = 22  # characters in a line of a panel's title
 
 
 def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | None:
@@ -36,7 +35,7 @@ def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | N
         return None
     columns = min(COLUMNS, count)
     rows = -(-count // columns)
-    figure, grid = panels(rows, columns, (PAGE * columns / COLUMNS, 1.75 * rows))
+    figure, grid = panels(rows, columns, (PAGE * columns / COLUMNS, 1.6 * rows))
     axes, colours = iter(grid.flat), palette(list(histories))
     for (label, curve), axis in zip(elbo.items(), axes):
         _draw(axis, curve, colours[label])
@@ -49,11 +48,14 @@ def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | N
     lines = [figure.axes[0].plot([], [], color=colour, label=label)[0] for label, colour in colours.items()]
     if validation:
         lines += _draw_validation(next(axes), validation, colours)
-    for axis in list(grid.flat)[count:]:
-        axis.set_axis_off()
-    for axis in list(grid.flat)[:count][-columns:]:  # the lowest of each column
-        axis.set_xlabel("epoch")
-    spread(figure, f"Training: {title}. Every method has its own objective: ELBOs do not compare")
+    epochs = [x for curves in (elbo, *shared.values(), *validation.values()) for xs, _ in curves.values() for x in xs]
+    first, last = min(epochs), max(epochs)
+    margin = 0.05 * (last - first) or 0.5
+    for axis, _, lowest in outer(grid, count):
+        axis.set(xlim=(first - margin, last + margin), xlabel="epoch" if lowest else "")
+        axis.tick_params(labelbottom=lowest)
+    title = f"Training: {title}. Every method has its own objective: ELBOs do not compare"
+    spread(figure, title, (GAPS[0], CLOSE[1]))
     if shared or validation:
         legend_under(figure, lines, columns)
     return figure
