@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import DataMissing, UsageError, unknown
+from bench.reporting.frames import records
 from bench.reporting.leaderboard import GROUP
 from bench.reporting.rows import METRICS, Found, read_runs
 from bench.reporting.statistics import (
@@ -40,7 +41,7 @@ def compare(out: Path, a: str, b: str) -> pd.DataFrame:
         DataMissing: no run in `out` is finished.
         UsageError: A and B share nothing, are the same, or could be more than one configuration.
     """
-    runs: list[Row] = read_runs(out)[0].to_dict("records")
+    runs: list[Row] = records(read_runs(out)[0])
     if not runs:
         raise DataMissing(f"{out} holds no finished run: name a folder that `bench run --out` has filled")
     one, other = _select(runs, a), _select(runs, b)

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bench.reporting.changes import settings_of
+from bench.reporting.frames import made_once, records
 from bench.reporting.health import warning
 from bench.reporting.markdown import markdown
 from bench.reporting.measures import measures_table
@@ -98,12 +99,13 @@ def leaderboard(runs: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([row for row, _ in rows_with_runs(runs, failed)], columns=COLUMNS)
 
 
+@made_once
 def rows_with_runs(runs: pd.DataFrame, failed: pd.DataFrame) -> list[tuple[dict[str, Any], list[dict[Any, Any]]]]:
     """The leaderboard's rows in order, each with the runs that it is made of."""
     groups: dict[tuple[Any, ...], list[dict[Any, Any]]] = {}
-    for run in runs.to_dict("records"):
+    for run in records(runs):
         groups.setdefault(tuple(run[key] for key in GROUP), []).append(run)
-    failures = Counter(tuple(run[key] for key in OF_FAILED) for run in failed.to_dict("records"))
+    failures = Counter(tuple(run[key] for key in OF_FAILED) for run in records(failed))
     return sorted(((_row(group, failures), group) for group in groups.values()), key=lambda found: _order(found[0]))
 
 

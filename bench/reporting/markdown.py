@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.reporting.changes import settings_of, shared_likelihoods, without
+from bench.reporting.frames import records
 from bench.reporting.grouping import by_section, section_title
 from bench.reporting.health import STRAINED
 from bench.reporting.measures import absent_lines, further_lines
@@ -40,9 +41,9 @@ Row = Mapping[Any, Any]
 def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> str:
     """One section per dataset, source, preset, data and evaluation, then what failed and why."""
     lines = ["# Leaderboard", "", *([] if len(table) or len(failed) else [NOTHING, ""])]
-    sections = by_section(table.to_dict("records"))
-    of_section = by_section(runs.to_dict("records"))
-    priors = by_section(priors_table(runs).to_dict("records"))
+    sections = by_section(records(table))
+    of_section = by_section(records(runs))
+    priors = by_section(records(priors_table(runs)))
     titles = [section_title(rows[0]) for rows in sections.values()]
     for (key, rows), title in zip(sections.items(), titles, strict=True):
         evaluation = f", {rows[0]['evaluation']}" if titles.count(title) > 1 else ""
@@ -61,7 +62,7 @@ def markdown(table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> s
             *further_lines(of_section[key]),
             *absent_lines(of_section[key]),
         ]
-    return "\n".join([*lines, *_failed_lines(failed.to_dict("records"))])
+    return "\n".join([*lines, *_failed_lines(records(failed))])
 
 
 def _join(separator: str, rows: Sequence[Row], key: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
 
+from bench.reporting.frames import records
 from bench.reporting.priors import MEASURES, OF_AGGREGATE, OF_P0
 from bench.reporting.rows import OWN, Found
 from bench.runs.measured import StoredMeasure
@@ -32,20 +34,18 @@ OF_PRIORS = {*MEASURES, *OF_P0.values(), *OF_AGGREGATE.values()}
 
 def measures_table(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per run, prior and measure; of an evaluator that found none, one with the reason in `absent`."""
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for run in runs.to_dict("records"):
-        for found in run["measures"]:
-            for key in WHERE:
-                columns[key].append(run[key])
-            for key in WHAT:
-                columns[key].append(getattr(found.measure, key, None))
-            for key, value in zip(("evaluator", "settings", "measure", "absent"), _named(found), strict=True):
-                columns[key].append(value)
-    return pd.DataFrame(columns).astype({"n": "Int64"})
-
-
-def _named(found: Found) -> tuple[str, str, str, str]:
-    return found.evaluator, "" if found.settings == "{}" else found.settings, found.name, found.absent
+    rows = records(runs)
+    # Column by column: there are hundreds of thousands of cells.
+    columns: dict[str, list[Any]] = {key: [run[key] for run in rows for _ in run["measures"]] for key in WHERE}
+    every: list[Found] = [found for run in rows for found in run["measures"]]
+    columns["evaluator"] = [found.evaluator for found in every]
+    columns["settings"] = ["" if found.settings == "{}" else found.settings for found in every]
+    columns["measure"] = [found.name for found in every]
+    for key in WHAT:
+        value = attrgetter(key)
+        columns[key] = [value(found.measure) if found.measure else None for found in every]
+    columns["absent"] = [found.absent for found in every]
+    return pd.DataFrame(columns, columns=COLUMNS).astype({"n": "Int64"})
 
 
 def measure(run: Mapping[Any, Any], name: str) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from bench.reporting.frames import made_once, records
 from bench.reporting.grouping import SECTION
 from bench.reporting.health import warning
 from bench.reporting.models import has_base
@@ -72,26 +72,14 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
+@made_once
 def priors_table(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per run, evaluation and prior of z; p0, the bootstrap and the held-out aggregate are references.
 
     Where a section has a measure under several protocols, what was measured by the less common ones has rows of its
     own, which say so in `protocol`: no two protocols share a column of rows with equal `protocol`.
     """
-    if (found := _tables.get(id(runs))) and found[0]() is runs:
-        return found[1]
-    _tables.clear()
-    table = _table(runs)
-    _tables[id(runs)] = weakref.ref(runs), table
-    return table
-
-
-# The latest one: the tables, the figures and the page ask for that of the same runs, one after another.
-_tables: dict[int, tuple[weakref.ref[pd.DataFrame], pd.DataFrame]] = {}
-
-
-def _table(runs: pd.DataFrame) -> pd.DataFrame:
-    entries = [entry for rows in _models(runs.to_dict("records")) for entry in _entries(rows)]
+    entries = [entry for rows in _models(records(runs)) for entry in _entries(rows)]
     ranked = _ranked(entries)
     rows = [row for entry in entries for row in _rows(entry, ranked)]
     parameters = pd.array([row.get("parameters") for row in rows], dtype="Int64")

@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -224,7 +223,7 @@ def _slim(measure: StoredMeasure) -> StoredMeasure:
     if not measure.details:
         return measure
     keys = (*DETAILS, *CHAIN_DETAILS) if "steps" in measure.details else DETAILS
-    return replace(measure, details={key: measure.details[key] for key in keys if key in measure.details})
+    return measure._replace(details={key: measure.details[key] for key in keys if key in measure.details})
 
 
 def _prior_row(own: dict[str, Any], prior: PriorSet) -> dict[str, Any]:

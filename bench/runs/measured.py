@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bench.runs import reading
@@ -21,9 +22,9 @@ class Evaluation(NamedTuple):
     batch_size: int
 
 
-@dataclass(frozen=True)
-class StoredMeasure:
-    """A measure as it was written; the fields are those of `evaluators.base.Measure`."""
+class StoredMeasure(NamedTuple):
+    """A measure as it was written; the fields are those of `evaluators.base.Measure`. A tuple, as a report has hundreds
+    of thousands of them."""
 
     value: float
     protocol: str
@@ -34,7 +35,7 @@ class StoredMeasure:
     interval: str | None = None
     chance: float | None = None
     ceiling: float | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,7 @@ def _count(value: Any, left: list[int], depth: int = 0) -> None:
         raise Unreadable(f"has a value that no setting can have: {_kind(value)}")
 
 
+@lru_cache(maxsize=1024)  # of protocols and reasons, which thousands of files share
 def shortened(text: str, length: int = 300) -> str:
     """One line without control characters, which would reach the terminal and the tables, of at most `length`."""
     line = " ".join(text.split())
@@ -138,6 +140,9 @@ def text(tree: Mapping[str, Any], key: str, default: str | None = None) -> str:
 
 def number(tree: Mapping[str, Any], key: str) -> float:
     """A finite number. Raises Unreadable."""
+    value = tree.get(key)
+    if type(value) is float and math.isfinite(value):  # nearly always: a report asks a million times
+        return value
     value = _take(tree, key)
     if not is_number(value):
         raise Unreadable(f"{key} should be a finite number, and is {_kind(value)}")
@@ -146,7 +151,7 @@ def number(tree: Mapping[str, Any], key: str) -> float:
 
 def optional_number(tree: Mapping[str, Any], key: str) -> float | None:
     """A finite number, or None for null or nothing. Raises Unreadable."""
-    return None if tree.get(key) is None else number(tree, key)
+    return number(tree, key) if tree.get(key) is not None else None
 
 
 def is_number(value: Any) -> bool:

@@ -163,7 +163,8 @@ def recomputed_hash(config: str) -> str | None:
     from bench.config.restore import restore  # noqa: PLC0415 (imports the methods, and with them torch)
 
     try:
-        return restore(json.loads(config), "config.yaml").hash
+        # No part of the hash, and its preset would be read for each configuration.
+        return restore({"evaluation": {"samples": 2, "batch_size": 1}, **json.loads(config)}, "config.yaml").hash
     except Exception:  # of another version, or of a plug-in that is not here: nothing can be said
         return None
 

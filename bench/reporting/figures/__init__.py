@@ -14,6 +14,7 @@ import pandas as pd
 
 from bench.reporting.figures import chains, coherence, pareto, priors, training
 from bench.reporting.figures.canvas import save, style
+from bench.reporting.frames import records
 from bench.reporting.grouping import MOST, by_section, key_of, own_runs, section_title
 from bench.reporting.priors import priors_table
 from bench.reporting.rows import OWN, uncollected
@@ -33,9 +34,9 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
     Those that an earlier report made of the same datasets, sources and presets, and this one did not, are removed.
     """
     written, names = [], set()
-    sections = by_section(table.to_dict("records"))
-    of_section = by_section(runs.to_dict("records"))
-    of_priors = by_section(priors_table(runs).to_dict("records"))
+    sections = by_section(records(table))
+    of_section = by_section(records(runs))
+    of_priors = by_section(records(priors_table(runs)))
     with style(), _collected_apart():
         for key, rows in sections.items():
             for name, draw in _figures(rows, of_section[key], of_priors[key], _title(rows)):

@@ -177,7 +177,13 @@ def _drawn(figure: Figure, width: float) -> tuple[Image.Image, Bbox]:
 
 def _expected(figure: Figure, width: float) -> Bbox:
     """Makes the axes narrower or wider until the figure, with legends and labels, is that wide; gives its box then."""
+    # Panels between others, of which a figure may have many, need not be measured.
+    within = [axes for axes in figure.axes if (place := axes.get_subplotspec()) and not _at_a_side(place)]
+    for axes in within:
+        axes.set_visible(False)
     box, parts = figure.get_tightbbox(), figure.subplotpars
+    for axes in within:
+        axes.set_visible(True)
     # Axes grow with the figure, and what is written around them does not.
     missing = (width - 2 * PAD - box.width) / (parts.right - parts.left)
     figure.set_figwidth(max(width / 3, width + missing))
@@ -185,6 +191,10 @@ def _expected(figure: Figure, width: float) -> Bbox:
         axes.apply_aspect()  # to draw a part of a figure does not
     more = figure.get_figwidth() - width
     return Bbox.from_extents(box.x0 + parts.left * more, box.y0, box.x1 + parts.right * more, box.y1)
+
+
+def _at_a_side(place: Any) -> bool:
+    return place.is_first_col() or place.is_last_col()  # type: ignore[no-any-return]
 
 
 def _pixels(figure: Figure, box: Bbox) -> tuple[Any, Bbox]:

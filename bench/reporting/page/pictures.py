@@ -59,11 +59,16 @@ def reduced(picture: Image.Image) -> Image.Image:
     pixels = np.asarray(picture)
     height, width, _ = pixels.shape
     for scale in SCALES:
-        if height % scale == 0 and width % scale == 0:
-            blocks = pixels.reshape(height // scale, scale, width // scale, scale, 3)
-            if (blocks == blocks[:, :1, :, :1]).all():
-                return Image.fromarray(np.ascontiguousarray(blocks[:, 0, :, 0]))
+        if height % scale == 0 and width % scale == 0 and _repeats(pixels, scale):
+            rows = pixels[::scale]
+            if _repeats(rows.swapaxes(0, 1), scale):
+                return Image.fromarray(np.ascontiguousarray(rows[:, ::scale]))
     return picture
+
+
+def _repeats(lines: Any, times: int) -> bool:
+    """Whether each line is there so many times."""
+    return all(np.array_equal(lines[::times], lines[k::times]) for k in range(1, times))
 
 
 def first_samples(sheet: Image.Image) -> Image.Image:

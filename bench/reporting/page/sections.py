@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.reporting.frames import records
 from bench.reporting.grouping import MOST, by_section, key_of, own_runs, section_title
 from bench.reporting.labels import labels_of
 from bench.reporting.models import base_method
@@ -62,8 +63,8 @@ class Section:
 
 def sections_of(rows: Sequence[Row], runs: pd.DataFrame) -> list[Section]:
     """The page's sections, in the order of the leaderboard's rows."""
-    grouped, of_section = by_section(rows), by_section(runs.to_dict("records"))
-    of_priors = by_section(priors_table(runs).to_dict("records"))
+    grouped, of_section = by_section(rows), by_section(records(runs))
+    of_priors = by_section(records(priors_table(runs)))
     titles = [section_title(rows[0]) for rows in grouped.values()]
     return [
         _section(f"s{number}", _unique(title, titles, rows[0]), rows, of_section[key], of_priors.get(key, []))

@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from bench.reporting.changes import settings_of
+from bench.reporting.frames import records
 from bench.reporting.health import HEALTHY, UNREACHED
 from bench.reporting.page.leaders import Entry
 from bench.reporting.page.sections import Row, Section
@@ -90,7 +91,7 @@ def failures_of(failed: pd.DataFrame) -> Table | None:
             *[row["method"], f"{row['dataset']} ({row['source']})", row["preset"], str(row["seed"])],
             *[f"{row['kind']}: {row['message']}", settings_of(row["config"]), _folder(row)],
         ]
-        for row in failed.to_dict("records")
+        for row in records(failed)
     ]
     return Table(headings, lines) if lines else None
 
@@ -111,7 +112,7 @@ def obstacles_of(entries: Sequence[Entry]) -> Table | None:
 def absences_of(runs: pd.DataFrame) -> Table | None:
     """What could not be measured, and why."""
     times: Counter[tuple[str, str, str, str]] = Counter()
-    for run in runs.to_dict("records"):
+    for run in records(runs):
         for found in run["measures"]:
             if found.absent and found.absent != NO_PROTOCOL:
                 times[run["method"], run["prior"], found.name, found.absent] += 1
