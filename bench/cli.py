@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import io
 import os
 import sys
@@ -41,6 +43,9 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     log_to_stderr()
+    # Python's last act would be to look for cycles in all that is left, torch's hundreds of thousands of objects above
+    # all, which end with the process anyway.
+    atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that knows few letters is no reason to end; and a pipe has every line as soon as it is said.

@@ -16,7 +16,8 @@ from bench.errors import DataMissing, UsageError, unknown
 from bench.reporting.leaderboard import leaderboard, make_tables
 from bench.reporting.measures import measures_table
 from bench.reporting.priors import priors_table
-from bench.reporting.rows import read_runs, uncollected
+from bench.reporting.rows import read_runs
+from bench.runs.cycles import uncollected
 from bench.runs.records import warn
 
 log = logging.getLogger("bench")

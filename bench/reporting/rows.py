@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +13,7 @@ import pandas as pd
 
 from bench.reporting.health import final_gap
 from bench.reporting.labels import prior_label
+from bench.runs.cycles import uncollected
 from bench.runs.measured import Evaluation, MeasureSet, PriorSet, StoredMeasure
 from bench.runs.reading import is_number, shortened
 from bench.runs.records import Record, read_records, warn
@@ -53,19 +52,6 @@ def read_runs(out: Path, report: Callable[[str], None] = warn) -> tuple[pd.DataF
                 error = record.state.get("error", {"kind": "error", "message": "status.json does not say why"})
                 failed.append(describe(record) | {key: shortened(error[key]) for key in ("kind", "message")})
         return pd.DataFrame(finished), pd.DataFrame(failed)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Within it Python does not look for cycles, of which records have none: of thousands of runs, all of whose parts
-    it would visit again and again, the search takes a third of the time."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
 
 
 def describe(record: Record) -> dict[str, Any]:

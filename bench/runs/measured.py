@@ -147,7 +147,10 @@ def _measure(tree: Mapping[str, Any]) -> StoredMeasure:
         protocol=reading.text(tree, "protocol"),
         n=reading.count(tree, "n"),
         better=better,
+        low=reading.optional_number(tree, "low"),
+        high=reading.optional_number(tree, "high"),
         interval=reading.text(tree, "interval", "") or None,
+        chance=reading.optional_number(tree, "chance"),
+        ceiling=reading.optional_number(tree, "ceiling"),
         details=reading.mapping(tree.get("details") or {}, "details"),
-        **{key: reading.optional_number(tree, key) for key in ("low", "high", "chance", "ceiling")},
     )

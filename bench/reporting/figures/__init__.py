@@ -6,7 +6,6 @@ import gc
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,8 @@ from bench.reporting.figures.canvas import save, style
 from bench.reporting.frames import records
 from bench.reporting.grouping import MOST, by_section, key_of, own_runs, section_title
 from bench.reporting.priors import priors_table
-from bench.reporting.rows import OWN, uncollected
+from bench.reporting.rows import OWN
+from bench.runs.cycles import collected_apart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
     sections = by_section(records(table))
     of_section = by_section(records(runs))
     of_priors = by_section(records(priors_table(runs)))
-    with style(), _collected_apart():
+    with style(), collected_apart():
         for key, rows in sections.items():
             for name, draw in _figures(rows, of_section[key], of_priors[key], _title(rows)):
                 path = folder / f"{_stem(key, list(sections))}-{name}.png"
@@ -47,7 +47,8 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
                         written.append(path)
                 except Exception as error:  # the tables are made, and the other figures can be
                     log.warning("%s is left out: %s: %s", path, type(error).__name__, error)
-                gc.collect()
+            if len(sections) > 1:
+                gc.collect()  # figures are full of cycles
     _remove_stale(folder, sections, names, {path.stem for path in written})
     return written
 
@@ -58,18 +59,6 @@ def _saved(draw: Callable[[], Figure | None], path: Path) -> bool:
     if figure is not None:
         save(figure, path)
     return figure is not None
-
-
-@contextmanager
-def _collected_apart() -> Iterator[None]:
-    """Within it Python looks for cycles, of which a figure is full, only among what is made there, and only when asked:
-    the objects of thousands of runs hold none."""
-    with uncollected():
-        gc.freeze()
-        try:
-            yield
-        finally:
-            gc.unfreeze()
 
 
 def _remove_stale(

@@ -11,7 +11,7 @@ from PIL import Image
 
 import bench
 from bench.reporting.figures import save_figures
-from bench.reporting.figures.canvas import PAGE, save, style
+from bench.reporting.figures.canvas import PAGE, panels, save, style
 from bench.reporting.figures.chains import chain_figure
 from bench.reporting.figures.coherence import matrix_figure, subset_figure
 from bench.reporting.figures.priors import coverage_figure, gap_figure
@@ -210,6 +210,58 @@ def test_figures_are_as_wide_as_a_column_or_a_page_and_carry_their_fonts(tmp_pat
         assert float(box) / 72 == pytest.approx(inches, abs=0.06)
         assert b"/FontFile2" in content  # TrueType, whole
         assert read_picture(path).shape[1] == pytest.approx(220 * inches, abs=14)
+
+
+def edges(path):
+    pixels = read_picture(path)
+    return np.concatenate([pixels[[0, -1]].reshape(-1, 3), pixels[:, [0, -1]].reshape(-1, 3)])
+
+
+def test_nothing_is_cut_off(tmp_path):
+    """Long titles above all, which were wider than a column."""
+    for method in ("mmvae", "a-method-with-a-long-name"):
+        write_run(tmp_path, method, preset="a-preset-with-a-name-that-is-longer-than-a-column-is-wide")
+    for path in figures_of(tmp_path):
+        assert edges(path).min() == edges(path).max() == read_picture(path).max()
+
+
+def test_what_is_far_from_where_a_figure_was_expected_to_end_is_not_cut_off(tmp_path):
+    """A panel between others is not measured, and its title may be as high as a page."""
+    with style():
+        figure, grid = panels(1, 3, (PAGE, 1.0))
+        grid[0][1].set_title("line\n" * 12)
+        save(figure, tmp_path / "figure.png")
+    assert edges(tmp_path / "figure.png").min() == read_picture(tmp_path / "figure.png").max()
+    assert read_picture(tmp_path / "figure.png").shape[0] > 220 * 2
+
+
+def test_only_the_outer_ones_of_many_panels_have_labels(tmp_path):
+    methods = ["ebm-base", "mmjsd", "mmvae", "mopoe", "mvae"]
+    for method in methods:
+        write_measures(write_run(tmp_path, method), "coverage", coverage_to_aggregate=0.3)
+    write_prior(tmp_path / "runs/polymnist/mmvae/quick-0123abcd/seed-0", "mixture", 0.6, coverage_to_aggregate=0.9)
+    axes = matrix_figure(rows_of(tmp_path), "title").axes[:5]
+    assert [axis.get_title() for axis in axes] == methods
+    assert [len(axis.get_yticks()) for axis in axes] == [2, 0, 0, 0, 2]
+    assert [axis.get_ylabel() for axis in axes] == ["source", "", "", "", "source"]
+    assert [len(axis.get_xticks()) for axis in axes] == [0, 2, 2, 2, 2]
+    assert [axis.get_xlabel() for axis in axes] == ["", *["target"] * 4]
+
+
+def test_heat_maps_of_other_modalities_have_labels_of_their_own(tmp_path):
+    write_run(tmp_path, "mmvae")
+    file = measure_file(write_run(tmp_path, "mopoe"), "cross")
+    edit_json(file, "measures", "cross_coherence", "details", "modalities", value=["a", "b"])
+    axes = matrix_figure(rows_of(tmp_path), "title").axes
+    names = [[label.get_text() for label in axis.get_yticklabels()] for axis in axes]
+    assert names == [["m0", "m1"], ["a", "b"]]
+
+
+def test_panels_of_a_training_have_the_same_epochs(tmp_path):
+    write_run(tmp_path, "mmvae")
+    write_validated(tmp_path, "mopoe", *["0.1,0.2,0.3"] * 9)
+    axes = training_figure(rows_of(tmp_path), "title").axes
+    assert [axis.get_xlim() for axis in axes] == [pytest.approx((0.6, 9.4))] * 3
 
 
 def test_the_same_runs_make_the_same_figures(tmp_path):
