@@ -261,7 +261,7 @@ def test_panels_of_a_training_have_the_same_epochs(tmp_path):
     write_run(tmp_path, "mmvae")
     write_validated(tmp_path, "mopoe", *["0.1,0.2,0.3"] * 9)
     axes = training_figure(rows_of(tmp_path), "title").axes
-    assert [axis.get_xlim() for axis in axes] == [pytest.approx((0.6, 9.4))] * 3
+    assert [axis.get_xlim() for axis in axes] == [pytest.approx((0.6, 9.4))] * 4
 
 
 def test_the_same_runs_make_the_same_figures(tmp_path):

@@ -14,7 +14,7 @@ import bench
 from bench.reporting.leaderboard import leaderboard
 from bench.reporting.rows import read_runs
 from bench.runs.measured import Evaluation
-from bench.runs.records import read_record, read_records
+from bench.runs.records import read_record, read_records, recomputed_hash
 from tests.bench.rundirs import (
     config_of,
     edit_json,
@@ -335,3 +335,10 @@ def test_failed_runs_say_why(tmp_path):
     status.write_text(json.dumps({"state": "failed", "error": {"kind": 3}}))
     _, failed = read_runs(tmp_path)
     assert failed["message"].tolist() == ["status.json does not say why"]
+
+
+def test_a_hash_is_computed_without_the_preset_which_is_no_part_of_it(monkeypatch):
+    monkeypatch.setattr("bench.config.restore.load_preset", None)
+    config = config_of("mmvae", "trainer.lr=0.00123")
+    tree = {key: value for key, value in config.as_dict().items() if key != "evaluation"}
+    assert recomputed_hash(json.dumps(tree)) == config.hash
