@@ -43,11 +43,15 @@ def warning(gaps: Iterable[float | None], key: str) -> str:
     if bad[0] < UNREACHED:
         return (
             f"{values} (healthy: within ±{HEALTHY:g}; below {UNREACHED:g} chains do not reach the energy's modes): "
-            f"learn from persistent chains ({key}.buffer, {key}.activation=silu), or lower {key}.step_size or {key}.lr"
+            f"learn from persistent chains ({key}.buffer, {key}.activation=silu), or lower {key}.step_size or {key}.lr, "
+            f"or raise {key}.noise"
         )
     strained = f"{STRAINED}: {values} (healthy: within ±{HEALTHY:g})"
     if bad[0] < 0:
-        return f"{strained}: a lower {key}.step_size or {key}.lr would keep the chains with the energy"
+        return (
+            f"{strained}: a lower {key}.step_size or {key}.lr, or a {key}.noise of at least 0.7 {key}.step_size, would "
+            "keep the chains with the energy"
+        )
     return (
         f"{strained}: chains are where the energy is lower than at the posterior, a lower {key}.lr would let it follow"
     )

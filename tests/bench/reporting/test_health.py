@@ -20,12 +20,12 @@ def test_a_gap_that_chains_cannot_reach_says_so_and_what_helps():
     assert warning([-12.0], "priors.energy") == (
         "energy gap -12.0 (healthy: within ±2; below -5 chains do not reach the energy's modes): "
         "learn from persistent chains (priors.energy.buffer, priors.energy.activation=silu), or lower "
-        "priors.energy.step_size or priors.energy.lr"
+        "priors.energy.step_size or priors.energy.lr, or raise priors.energy.noise"
     )
 
 
 def test_a_positive_gap_is_no_reason_for_smaller_steps():
-    assert "prior.step_size" in warning([-3.0], "prior")
+    assert "a lower prior.step_size or prior.lr, or a prior.noise of at least" in warning([-3.0], "prior")
     assert "prior.step_size" not in warning([3.0], "prior")
 
 
