@@ -43,8 +43,8 @@ def warning(gaps: Iterable[float | None], key: str) -> str:
     if bad[0] < UNREACHED:
         return (
             f"{values} (healthy: within ±{HEALTHY:g}; below {UNREACHED:g} chains do not reach the energy's modes): "
-            f"learn from persistent chains ({key}.buffer, {key}.activation=silu), or lower {key}.step_size or {key}.lr, "
-            f"or raise {key}.noise"
+            f"learn from persistent chains ({key}.buffer, {key}.activation=silu), or lower {key}.step_size or "
+            f"{key}.lr, or raise {key}.noise"
         )
     strained = f"{STRAINED}: {values} (healthy: within ±{HEALTHY:g})"
     if bad[0] < 0:

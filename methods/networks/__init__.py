@@ -25,6 +25,7 @@ from methods.networks.image import (
     Patch64Encoder,
     PatchDecoder,
     PatchEncoder,
+    SmoothPatch64Decoder,
     WidePatchDecoder,
     WidePatchEncoder,
 )
@@ -74,7 +75,7 @@ NETWORKS: dict[str, dict[str, Networks]] = {
 # A family has other members for what CUB's items are: (kind, family, the item's last two axes) -> its networks.
 OF_SHAPE: dict[tuple[str, str, tuple[int, ...]], Networks] = {
     ("image", "patch", (64, 64)): Networks(Patch64Encoder, Patch64Decoder),
-    ("image", "patch-wide", (64, 64)): Networks(Patch64Encoder, Patch64Decoder),
+    ("image", "patch-wide", (64, 64)): Networks(Patch64Encoder, SmoothPatch64Decoder),
     ("image", "conv", (64, 64)): Networks(Conv64Encoder, Conv64Decoder),
     ("text", "patch", (32,)): Networks(PatchCaptionEncoder, PatchCaptionDecoder),
     ("text", "patch-wide", (32,)): Networks(PatchCaptionEncoder, PatchCaptionDecoder),

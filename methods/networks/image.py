@@ -82,10 +82,14 @@ class PatchDecoder(nn.Module):
         nn.init.constant_(self.pixels.bias, 0.5)  # the middle of [0, 1]
 
     def forward(self, u: Tensor) -> Tensor:
-        n, (c, h, w), p, (i, j) = len(u), self.shape, self.PATCH, self.grid
         codes = torch.relu(self.codes(torch.relu(self.hidden(u))))
-        patches: Tensor = self.pixels(codes.reshape(n, i * j, self.WIDTH)).reshape(n, i, j, c, p, p)
-        images: Tensor = Rearranged.apply(patches, (0, 3, 1, 4, 2)).reshape(n, c, h, w)
+        return self.paint(codes.reshape(len(u), *self.grid, self.WIDTH))
+
+    def paint(self, codes: Tensor) -> Tensor:
+        """[N, rows, columns of patches, WIDTH] -> [N, C, H, W]."""
+        (c, h, w), p = self.shape, self.PATCH
+        patches: Tensor = self.pixels(codes).unflatten(-1, (c, p, p))
+        images: Tensor = Rearranged.apply(patches, (0, 3, 1, 4, 2)).reshape(-1, c, h, w)
         return images
 
 
@@ -111,6 +115,29 @@ class Patch64Decoder(PatchDecoder):
     """Mirror of `Patch64Encoder`."""
 
     PATCH, WIDTH, HIDDEN = 8, 32, 256
+
+
+class SmoothPatch64Decoder(Patch64Decoder):
+    """The same with colours that pass smoothly from patch to patch: a code gives 2×2 pixels of an image a quarter as
+    high and wide, which is enlarged bilinearly, and its patch what that lacks. Birds have shapes, and are no mosaic."""
+
+    SMALLER = 4
+
+    def __init__(self, modality: Modality, w_dim: int, z_dim: int) -> None:
+        super().__init__(modality, w_dim, z_dim)
+        c, h, w = self.shape
+        self.colours = nn.Linear(self.WIDTH, c * (self.PATCH // self.SMALLER) ** 2)
+        self.rows: Tensor
+        self.columns: Tensor
+        self.register_buffer("rows", enlarging(h // self.SMALLER, self.SMALLER), persistent=False)
+        self.register_buffer("columns", enlarging(w // self.SMALLER, self.SMALLER), persistent=False)
+
+    def paint(self, codes: Tensor) -> Tensor:
+        (c, h, w), p = self.shape, self.PATCH // self.SMALLER
+        pixels = self.colours(codes).unflatten(-1, (c, p, p)).permute(0, 3, 1, 4, 2, 5)
+        small = pixels.reshape(-1, c, h // self.SMALLER, w // self.SMALLER)
+        images: Tensor = super().paint(codes) + self.rows @ small @ self.columns.T
+        return images
 
 
 class ConvEncoder(nn.Module):
@@ -165,6 +192,11 @@ class ConvDecoder(nn.Module):
     def forward(self, u: Tensor) -> Tensor:
         location: Tensor = self.net(u)
         return location
+
+
+def enlarging(size: int, factor: int) -> Tensor:
+    """[factor · size, size]: times a vector, its bilinear enlargement."""
+    return F.interpolate(torch.eye(size)[None], scale_factor=factor, mode="linear", align_corners=False)[0].T
 
 
 def check_multiple(shape: Sequence[int], factor: int) -> tuple[int, int, int]:

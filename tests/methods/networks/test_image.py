@@ -1,9 +1,10 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from methods.modality import ImageModality
 from methods.networks import NETWORKS, NetworkChoice
-from methods.networks.image import Rearranged, conv_sides
+from methods.networks.image import PatchDecoder, Rearranged, SmoothPatch64Decoder, conv_sides
 
 IMAGE = ImageModality("m0", (3, 28, 28))
 
@@ -61,6 +62,17 @@ def test_patches_keep_their_places():
     assert changed[:4, :4].all()
     assert not changed[4:].any()
     assert not changed[:, 4:].any()
+
+
+def test_a_large_image_is_smooth_colours_and_what_its_patches_lack():
+    decoder = SmoothPatch64Decoder(ImageModality("image", (3, 64, 64)), 0, 5)
+    codes = torch.randn(2, 8, 8, decoder.WIDTH)
+    pixels = decoder.colours(codes).unflatten(-1, (3, 2, 2))
+    places = [(y, x) for y in range(16) for x in range(16)]  # each code has two rows and two columns of them
+    small = torch.stack([pixels[:, y // 2, x // 2, :, y % 2, x % 2] for y, x in places], -1).unflatten(-1, (16, 16))
+    smooth = F.interpolate(small, scale_factor=4, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(decoder.paint(codes), PatchDecoder.paint(decoder, codes) + smooth)
+    assert not {"rows", "columns"} & decoder.state_dict().keys()
 
 
 @pytest.mark.parametrize("last", [4, 8, 6])
