@@ -99,31 +99,25 @@ class Context:
         """What the classifiers say of items from `source`. Each source is decoded and classified once for all measures.
 
         Args:
-            source: "real" held-out tuples; samples of the "prior" or its "base" p0, which are the same ones where it
-                is no energy; the "aggregate" posterior, z encoded from held-out tuples with private latents from their
-                prior; or modalities S, from which z is encoded. One modality generates all; several generate those
-                outside S. The features of these, and of p0, are not kept; and of these and of real items the published
-                classifiers are not asked.
+            source: "real" held-out tuples; samples of the "prior" or its "base" p0; the "aggregate" posterior, z
+                encoded from held-out tuples with private latents from their prior; or modalities S, from which z is
+                encoded. One modality generates all; several generate those outside S. The features of these, and of
+                p0, are not kept; and of these and of real items the published classifiers are not asked.
 
         Raises:
             FloatingPointError: decoded items are not finite.
         """
         self.predict_all([source])
-        return self._predictions[self._drawn_as(source)]
+        return self._predictions[source]
 
     @torch.no_grad()
     def predict_all(self, sources: Sequence[Source]) -> None:
         """As `predictions`, of several sources together, so that an encoder sees each batch once."""
-        drawn = map(self._drawn_as, sources)
-        parts: dict[Source, list[Predictions]] = {source: [] for source in drawn if source not in self._predictions}
+        parts: dict[Source, list[Predictions]] = {s: [] for s in sources if s not in self._predictions}
         for source, items in self.items(list(parts)):
             parts[source].append(self._classified(items, source))
         for source, pieces in parts.items():
             self._predictions[source] = _joined(pieces)
-
-    def _drawn_as(self, source: Source) -> Source:
-        """Samples of p0 are those of the prior where it is no energy: they are not decoded twice."""
-        return "prior" if source == "base" and not self.method.prior.chain_steps else source
 
     def labels_by(self, classifiers: Classifiers, source: Source) -> Labels:
         """The labels in `predictions` that one of the context's two sets of classifiers gave."""

@@ -21,7 +21,6 @@ class Oracle(Method):
         super().__init__(None, data.modalities)
         self.data = data
         self.prior = NormalPrior(NormalPriorConfig(), 1)
-        self.prior.chain_steps = 1  # its base differs from it
         self.anchor = nn.Parameter(torch.zeros(()))  # a method is where its parameters are
 
     def loss(self, batch, streams, progress=1.0):
