@@ -114,18 +114,18 @@ def _published(data: Dataset, protocol: PublishedProtocol, report: Callable[[str
 
 def _trained(data: Dataset, recipe: Recipe, report: Callable[[str], None]) -> Classifiers:
     """The package's, those of the recipe's cache, or trained now."""
-    what, folder = recipe.name.replace("-", " "), folder_of(data, recipe)
-    if (SHIPPED / folder).is_dir():
+    what, place = recipe.name.replace("-", " "), folder_of(data, recipe)
+    if (SHIPPED / place).is_dir():
         try:
-            return _read(SHIPPED / folder, data, recipe)
+            return _read(SHIPPED / place, data, recipe)
         except Exception as error:  # whatever the damage is: the recipe makes them again
-            log.warning("%s: %s: the package's classifiers are damaged, and not used", SHIPPED / folder, error)
+            log.warning("%s: %s: the package's classifiers are damaged, and not used", SHIPPED / place, error)
 
     def train_into(folder: Path) -> None:
         report(f"training {len(data.modalities)} {recipe.many} on {data.name} ({data.source}), once for these data")
         write_classifiers(folder, Classifiers(*train_all(data, recipe, report)))
 
-    return kept(cache_root() / folder, f"{data.name}'s {what}", partial(_read, data=data, recipe=recipe), train_into)
+    return kept(cache_root() / place, f"{data.name}'s {what}", partial(_read, data=data, recipe=recipe), train_into)
 
 
 def folder_of(data: Dataset, recipe: Recipe) -> Path:

@@ -132,6 +132,11 @@ def wrapped(title: str, figure: Figure) -> str:
     return "\n".join(line for part in title.split("\n") for line in textwrap.wrap(part, letters))
 
 
+def folded(text: str, letters: int = LONG) -> str:
+    """A panel's title in lines of at most so many letters."""
+    return "\n".join(textwrap.wrap(text, letters))
+
+
 def legend_under(figure: Figure, lines: Sequence[Any], columns: int) -> None:
     """Of all panels, below them."""
     longest = max(len(str(line.get_label())) for line in lines)

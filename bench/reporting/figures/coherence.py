@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,8 @@ from bench.reporting.figures.canvas import (
     CLOSE,
     COLUMN,
     GAPS,
-    LONG,
     PAGE,
+    folded,
     legend_below,
     literal,
     outer,
@@ -96,7 +95,7 @@ def matrix_figure(runs: Rows, title: str) -> Figure | None:
         axis.set_xticks(*((places, shown) if lowest or not alike else ([],)))
         axis.set_yticks(*((places, shown) if left or not alike else ([],)))
         axis.set(xlabel="target" if lowest else "", ylabel="source" if left else "")
-        axis.set_title("\n".join(textwrap.wrap(label, LONG)), y=1)
+        axis.set_title(folded(label), y=1)
     spread(figure, f"Cross coherence: {title}", CLOSE if alike else GAPS)
     return figure
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.reporting.curves import Curves, curves_of, histories_of
-from bench.reporting.figures.canvas import CLOSE, GAPS, LONG, PAGE, legend_under, outer, palette, panels, spread
+from bench.reporting.figures.canvas import CLOSE, GAPS, PAGE, folded, legend_under, outer, palette, panels, spread
 from bench.reporting.labels import by_label
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | N
     axes, colours = iter(grid.flat), palette(list(histories))
     for (label, curve), axis in zip(elbo.items(), axes):
         _draw(axis, curve, colours[label])
-        axis.set(title="\n".join(textwrap.wrap(f"{label}: ELBO", LONG)), ylabel="nats")
+        axis.set(title=folded(f"{label}: ELBO"), ylabel="nats")
         _zoom(axis, curve[1])
     for (term, curves), axis in zip(shared.items(), axes):
         for label, curve in curves.items():
