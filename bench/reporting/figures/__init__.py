@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from bench.reporting.grouping import MOST, by_section, key_of, own_runs, section
 from bench.reporting.priors import priors_table
 from bench.reporting.rows import OWN
 from bench.runs.cycles import collected_apart
+from bench.runs.forks import shared_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,32 +34,45 @@ def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[
 
     Those that an earlier report made of the same datasets, sources and presets, and this one did not, are removed.
     """
-    written, names = [], set()
-    sections = by_section(records(table))
-    of_section = by_section(records(runs))
-    of_priors = by_section(records(priors_table(runs)))
+    drawings = list(_drawings(folder, table, runs))
     with style(), collected_apart():
-        for key, rows in sections.items():
-            for name, draw in _figures(rows, of_section[key], of_priors[key], _title(rows)):
-                path = folder / f"{_stem(key, list(sections))}-{name}.png"
-                names.add(name)
-                try:
-                    if _saved(draw, path):
-                        written.append(path)
-                except Exception as error:  # the tables are made, and the other figures can be
-                    log.warning("%s is left out: %s: %s", path, type(error).__name__, error)
-            if len(sections) > 1:
-                gc.collect()  # figures are full of cycles
-    _remove_stale(folder, sections, names, {path.stem for path in written})
+        saved = shared_out(lambda k: _saved(drawings[k]), range(len(drawings)))
+    written = [drawing.path for drawing, there in zip(drawings, saved) if there]
+    names = {drawing.name for drawing in drawings}
+    _remove_stale(folder, by_section(records(table)), names, {path.stem for path in written})
     return written
 
 
-def _saved(draw: Callable[[], Figure | None], path: Path) -> bool:
-    """Whether there was something to be drawn; it is at the path then."""
-    figure = draw()
-    if figure is not None:
-        save(figure, path)
-    return figure is not None
+class Drawing(NamedTuple):
+    """A figure's name and file, and what draws it, or gives None where there is nothing to be drawn."""
+
+    name: str
+    path: Path
+    draw: Callable[[], Figure | None]
+
+
+def _drawings(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Drawing]:
+    sections = by_section(records(table))
+    of_section = by_section(records(runs))
+    of_priors = by_section(records(priors_table(runs)))
+    for key, rows in sections.items():
+        stem = _stem(key, list(sections))
+        for name, draw in _figures(rows, of_section[key], of_priors[key], _title(rows)):
+            yield Drawing(name, folder / f"{stem}-{name}.png", draw)
+
+
+def _saved(drawing: Drawing) -> bool:
+    """Whether there was something to be drawn, and it is in its file."""
+    try:
+        if (figure := drawing.draw()) is None:
+            return False
+        save(figure, drawing.path)
+    except Exception as error:  # the tables are made, and the other figures can be
+        log.warning("%s is left out: %s: %s", drawing.path, type(error).__name__, error)
+        return False
+    del figure
+    gc.collect()  # figures are full of cycles
+    return True
 
 
 def _remove_stale(
