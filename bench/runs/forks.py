@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading
@@ -13,6 +12,8 @@ from logging.handlers import QueueHandler
 from multiprocessing import get_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
+
+from bench.runs.machine import cores
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -33,7 +34,7 @@ def shared_out(work: Callable[[A], T], items: Sequence[A]) -> list[T]:
 
     Where a copy is not safe this process does all: on other systems than Linux, and beside further threads.
     """
-    count = min(MOST, len(items), len(os.sched_getaffinity(0))) if sys.platform == "linux" else 1
+    count = min(MOST, len(items), cores()) if sys.platform == "linux" else 1
     if count < 2 or threading.active_count() > 1:
         return list(map(work, items))
     results = []

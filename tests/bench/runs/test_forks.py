@@ -11,11 +11,10 @@ import pytest
 
 from bench.runs import forks
 from bench.runs.forks import shared_out
+from bench.runs.machine import cores
 
 log = logging.getLogger("bench")
-several = pytest.mark.skipif(
-    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and two cores"
-)
+several = pytest.mark.skipif(sys.platform != "linux" or cores() < 2, reason="needs Linux and two cores")
 
 
 def test_results_are_in_the_items_order() -> None:

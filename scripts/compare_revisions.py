@@ -1,0 +1,117 @@
+"""Measures two checkouts of this project in turns on one machine, and writes how their times compare.
+
+    git worktree add ../before REVISION
+    python scripts/compare_revisions.py ../before . --work ../comparison --csv comparison.csv
+
+Measured are training steps and coherence by `bench speed` with the convolutional and the quick preset's networks, the
+whole quick table, a report on it, and a command all of whose runs are there. A ratio above 1 says that AFTER is faster.
+Each checkout runs its own code with this Python, and with a cache of its own that is empty at first: the first table
+makes data and classifiers. What WORK holds is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.runs.machine import cores, processor
+
+CONV = ["--network", "conv", "--batch-size", "128", "--latent", "64", "--rounds", "3", "--tuples", "500"]
+QUICK = ["--rounds", "5", "--tuples", "1000"]
+TABLE = ["run", "--methods", "all", "--dataset", "polymnist"]
+
+
+class Checkout:
+    """One of the two, and what was measured of it."""
+
+    def __init__(self, name: str, path: Path, work: Path) -> None:
+        self.name, self.path, self.work = name, path.resolve(), work.resolve()
+        self.out = self.work / f"out-{name}"
+        command = ["git", "-C", str(self.path), "rev-parse", "--short=12", "HEAD"]
+        self.revision = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def bench(self, *arguments: str) -> None:
+        """Raises CalledProcessError where the command fails."""
+        paths = [str(self.path), *filter(None, [os.environ.get("PYTHONPATH")])]
+        cache = str(self.work / f"cache-{self.name}")
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "BENCH_CACHE": cache}
+        command = [sys.executable, "-m", "bench", *arguments]
+        subprocess.run(command, check=True, cwd=self.path, env=environment, stdout=subprocess.DEVNULL)
+
+    def speed(self, kind: str, turn: int, *options: str) -> list[dict[str, str]]:
+        """What `bench speed` found of the way that trainings go, a row a method."""
+        path = self.work / f"{kind}-{self.name}-{turn}.csv"
+        if not path.exists():
+            self.bench("speed", "--methods", "all", "--dataset", "polymnist", *options, "--csv", str(path))
+        with path.open(newline="") as file:
+            return [row for row in csv.DictReader(file) if row["way"] == "suite"]
+
+    def seconds(self, kind: str, turn: int, *arguments: str) -> float:
+        """Wall time of a command that writes to this checkout's results."""
+        path = self.work / f"{kind}-{self.name}-{turn}.json"
+        if not path.exists():
+            start = time.perf_counter()
+            self.bench(*arguments, "--out", str(self.out))
+            path.write_text(json.dumps(time.perf_counter() - start))
+        found: float = json.loads(path.read_text())
+        return found
+
+
+def compared(before: Checkout, after: Checkout, turns: int) -> Iterator[dict[str, object]]:
+    """A row for each thing that is measured: medians over the turns."""
+    for kind, options in (("conv", CONV), ("quick", QUICK)):
+        found: dict[tuple[str, str], dict[str, list[float]]] = {}
+        for turn in range(1, turns + 1):
+            for checkout in (before, after):
+                for row in checkout.speed(kind, turn, *options):
+                    coherence = f"{kind}, coherence of {row['coherence_tuples']} tuples"
+                    for measured, column in ((f"{kind}, training step", "seconds"), (coherence, "coherence_seconds")):
+                        times = found.setdefault((measured, row["method"]), {})
+                        times.setdefault(checkout.name, []).append(float(row[column]))
+        for (measured, method), times in found.items():
+            yield _row(measured, method, times)
+    commands = [("quick table", 1, TABLE), ("report", turns, ["report"]), ("all runs there", turns, TABLE)]
+    for measured, several, arguments in commands:
+        times = {}
+        for turn in range(1, several + 1):
+            for checkout in (before, after):
+                took = checkout.seconds(measured.replace(" ", "-"), turn, *arguments)
+                times.setdefault(checkout.name, []).append(took)
+        yield _row(measured, "", times)
+
+
+def _row(measured: str, method: str, times: dict[str, list[float]]) -> dict[str, object]:
+    before, after = (statistics.median(times[name]) for name in ("before", "after"))
+    row = {"measured": measured, "method": method, "seconds_before": f"{before:.4g}", "seconds_after": f"{after:.4g}"}
+    return row | {"ratio": f"{before / after:.3f}", "turns": len(times["before"])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="a folder for caches, runs and times")
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--turns", type=int, default=2)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    before, after = (Checkout(name, getattr(options, name), options.work) for name in ("before", "after"))
+    rows = list(compared(before, after, options.turns))
+    shared = {"hardware": processor(), "cores": cores()}
+    shared["revisions"] = f"{before.revision} {after.revision}"
+    with options.csv.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], *shared], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row | shared for row in rows)
+
+
+if __name__ == "__main__":
+    main()

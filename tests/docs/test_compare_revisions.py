@@ -1,0 +1,64 @@
+"""scripts/compare_revisions.py: what is measured of two checkouts, in turns, and how they compare."""
+
+import csv
+import json
+
+import pytest
+
+from tests.docs.blocks import load_script
+
+STEP = {"before": 0.2, "after": 0.1}
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """The module, with checkouts that measure nothing: `bench speed` finds STEP, and all else takes no time."""
+    script = load_script("compare_revisions")
+
+    def bench(self, *arguments):
+        calls.append((self.name, arguments[0]))
+        if arguments[0] == "speed":
+            row = {"method": "mmvae", "seconds": STEP[self.name], "coherence_seconds": 3, "coherence_tuples": 500}
+            with open(arguments[-1], "w", newline="") as file:
+                writer = csv.DictWriter(file, ["way", *row])
+                writer.writeheader()
+                writer.writerows([row | {"way": "naive", "seconds": 9}, row | {"way": "suite"}])
+
+    calls = script.calls = []
+    monkeypatch.setattr(script.Checkout, "bench", bench)
+    monkeypatch.setattr(script.subprocess, "run", lambda *_, **__: script.subprocess.CompletedProcess([], 0, "abc\n"))
+    return script
+
+
+def main(script, monkeypatch, tmp_path, *options):
+    table = tmp_path / "table.csv"
+    arguments = [str(tmp_path / "b"), str(tmp_path / "a"), "--work", str(tmp_path / "work"), "--csv", str(table)]
+    monkeypatch.setattr(script.sys, "argv", ["compare_revisions.py", *arguments, *options])
+    script.main()
+    return {row["measured"]: row for row in csv.DictReader(table.read_text().splitlines())}
+
+
+def test_a_ratio_above_one_says_that_the_later_is_faster(script, monkeypatch, tmp_path):
+    rows = main(script, monkeypatch, tmp_path)
+    step = rows["conv, training step"]
+    assert (step["seconds_before"], step["seconds_after"], step["ratio"], step["turns"]) == ("0.2", "0.1", "2.000", "2")
+    assert rows["quick, coherence of 500 tuples"]["ratio"] == "1.000"
+    assert list(rows)[-3:] == ["quick table", "report", "all runs there"]
+    assert rows["report"]["revisions"] == "abc abc"
+
+
+def test_the_checkouts_take_turns(script, monkeypatch, tmp_path):
+    main(script, monkeypatch, tmp_path, "--turns", "3")
+    speeds = [name for name, command in script.calls if command == "speed"]
+    assert speeds == ["before", "after"] * 6
+    assert [name for name, command in script.calls if command == "report"] == ["before", "after"] * 3
+
+
+def test_what_was_measured_is_not_measured_again(script, monkeypatch, tmp_path):
+    main(script, monkeypatch, tmp_path)
+    script.calls.clear()
+    took = tmp_path / "work" / "quick-table-after-1.json"
+    took.write_text(json.dumps(240.0))
+    rows = main(script, monkeypatch, tmp_path)
+    assert not script.calls
+    assert rows["quick table"]["seconds_after"] == "240"
