@@ -20,7 +20,6 @@ from bench.api.arguments import (
     whole_number,
     word_of,
 )
-from bench.api.tables import write_report
 from bench.config.presets import load_preset
 from bench.config.resolve import resolve, without
 from bench.config.schema import RunConfig
@@ -115,6 +114,8 @@ def execution_of(out: Any, data_root: Any, device: Any, jobs: Any, force: Any) -
 
 def execute(request: Request) -> dict[Path, Outcome]:
     """Executes what is asked for, and writes the tables."""
+    from bench.api.tables import write_report  # noqa: PLC0415 (imports pandas, and `bench run` may have no table to make)
+
     outcomes = dispatch(prepare(request, log.warning), request.execution) or {}
     write_report(request.execution.out)
     if "interrupted" in outcomes.values():

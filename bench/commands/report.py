@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from bench.commands import Subparsers
 from bench.commands.options import add_out_option
 from bench.errors import BenchError, printable
+from bench.reporting import NOTHING
 
 log = logging.getLogger("bench")
 
@@ -74,22 +75,30 @@ def make_report(out: Path, form: str | None = None) -> int:
 
 def print_leaderboard(out: Path) -> None:
     """On a terminal the coherences alone, as leaderboard.md is wider than any; elsewhere leaderboard.md."""
+    page = out / "leaderboard.md"
+    if not (sys.stdout.isatty() and _print_coherences(out)):
+        text = page.read_text()
+        print(_nothing(out) if NOTHING in text else text)
+        return
+    print(f"\nMore, with what the numbers mean: {page}")
+
+
+def _nothing(out: Path) -> str:
+    """Why there are no tables."""
+    from bench.reporting.leaderboard import holds_trained
+
+    why = "none of the finished runs can be read" if holds_trained(out) else "no run is finished yet"
+    return f"{why}: there are no tables"
+
+
+def _print_coherences(out: Path) -> bool:
+    """Whether there is a row."""
     import pandas as pd
 
     from bench.commands.tables import print_table
     from bench.reporting.changes import shared_likelihoods
-    from bench.reporting.leaderboard import holds_trained
-    from bench.reporting.markdown import NOTHING
 
-    page = out / "leaderboard.md"
-    table = pd.read_csv(out / "leaderboard.csv", keep_default_na=False) if sys.stdout.isatty() else pd.DataFrame()
-    if table.empty:
-        text = page.read_text()
-        if NOTHING in text:
-            why = "none of the finished runs can be read" if holds_trained(out) else "no run is finished yet"
-            text = f"{why}: there are no tables"
-        print(text)
-        return
+    table = pd.read_csv(out / "leaderboard.csv", keep_default_na=False)
     for (dataset, source, preset), rows in table.groupby(["dataset", "source", "preset"], sort=False):
         print(printable(f"\n{dataset}, {source} data, preset {preset}: coherence with 95 % intervals\n"))
         shared = shared_likelihoods(list(rows["settings"]))
@@ -97,7 +106,7 @@ def print_leaderboard(out: Path) -> None:
             print(printable(f"Likelihoods of all rows: {' '.join(shared)}\n"))
         lines = [_short(row, shared) for row in rows.to_dict("records")]
         print_table(lines, ("method", "prior", "seeds", "joint", "cross", "settings"))
-    print(f"\nMore, with what the numbers mean: {page}")
+    return not table.empty
 
 
 def _short(row: Mapping[Any, Any], shared: Sequence[str]) -> tuple[str, ...]:

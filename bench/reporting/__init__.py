@@ -1,1 +1,3 @@
 """Runs -> tables, statistics, figures."""
+
+NOTHING = "There is no finished run here that can be read."  # says leaderboard.md then

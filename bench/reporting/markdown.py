@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.reporting import NOTHING
 from bench.reporting.changes import settings_of, shared_likelihoods, without
 from bench.reporting.frames import records
 from bench.reporting.grouping import by_section, section_title
@@ -22,7 +23,6 @@ ONE_MODEL = (
     "One model each, sorted by name. Their intervals are binomial: each speaks of that one trained model. Another seed "
     "may move a value by far more, so nothing is ranked here."
 )
-NOTHING = "There is no finished run here that can be read."
 REFERENCE = "reference: z encoded from held-out tuples"
 PRIORS = (
     "Priors of the shared latent z: means over seeds with 95 % Student-t intervals; one seed has none, and another "

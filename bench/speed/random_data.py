@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from bench.config.presets import RANDOM
 from bench.datasets.base import Dataset, Split
 from methods.base import Batch
 from methods.modality import Modality
 
-SOURCE = FINGERPRINT = "random"  # there is only one such dataset of given modalities and size
+SOURCE = FINGERPRINT = RANDOM  # there is only one such dataset of given modalities and size
 CLASSES = 10  # of the random labels, which classifiers are compared with
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 import bench
-from bench.api import running
+from bench.api import running, tables
 from bench.cli import main
 from bench.errors import DataMissing, UsageError
 from methods import EXTRA, METHODS
@@ -19,7 +19,7 @@ def planned(finished, monkeypatch):
         return dict.fromkeys(runs, "skipped")
 
     monkeypatch.setattr(running, "dispatch", dispatch)
-    monkeypatch.setattr(running, "write_report", lambda out: None)
+    monkeypatch.setattr(tables, "write_report", lambda out: None)
 
     def plan(methods, **options):
         outcomes = bench.run(methods, "arrays", data_root=finished.data, preset="smoke", **options)

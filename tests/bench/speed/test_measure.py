@@ -21,6 +21,11 @@ def test_latent_is_the_size_of_the_decoders_input():
     assert (as_preset.model.latent_dim, as_preset.model.private_dim) == (16, 16)
 
 
+def test_a_preset_that_is_made_for_real_data_is_measured_on_random_items():
+    (config,) = configurations(["mmvae"], "polymnist", "overnight", [], None, image_modalities(5))
+    assert config.source == "random"
+
+
 @pytest.mark.parametrize(("latent", "match"), [(63, "must be even"), (0, "--latent 0: latent_dim=0: must be ≥ 1")])
 def test_an_impossible_latent_is_refused(latent, match):
     with pytest.raises(UsageError, match=match):
