@@ -21,12 +21,23 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.runs.machine import cores, processor
 
 CONV = ["--network", "conv", "--batch-size", "128", "--latent", "64", "--rounds", "3", "--tuples", "500"]
 QUICK = ["--rounds", "5", "--tuples", "1000"]
 TABLE = ["run", "--methods", "all", "--dataset", "polymnist"]
+
+
+class Measured(NamedTuple):
+    """A time, and the revision whose it is: what WORK holds may be an earlier one's."""
+
+    seconds: float
+    revision: str
+
+
+Times = dict[str, list[Measured]]  # by the checkout's name
 
 
 class Checkout:
@@ -54,33 +65,33 @@ class Checkout:
         with path.open(newline="") as file:
             return [row for row in csv.DictReader(file) if row["way"] == "suite"]
 
-    def seconds(self, kind: str, turn: int, *arguments: str) -> float:
+    def seconds(self, kind: str, turn: int, *arguments: str) -> Measured:
         """Wall time of a command that writes to this checkout's results."""
         path = self.work / f"{kind}-{self.name}-{turn}.json"
         if not path.exists():
             start = time.perf_counter()
             self.bench(*arguments, "--out", str(self.out))
-            path.write_text(json.dumps(time.perf_counter() - start))
-        found: float = json.loads(path.read_text())
-        return found
+            path.write_text(json.dumps([time.perf_counter() - start, self.revision]))
+        return Measured(*json.loads(path.read_text()))
 
 
 def compared(before: Checkout, after: Checkout, turns: int) -> Iterator[dict[str, object]]:
     """A row for each thing that is measured: medians over the turns."""
     for kind, options in (("conv", CONV), ("quick", QUICK)):
-        found: dict[tuple[str, str], dict[str, list[float]]] = {}
+        found: dict[tuple[str, str], Times] = {}
         for turn in range(1, turns + 1):
             for checkout in (before, after):
                 for row in checkout.speed(kind, turn, *options):
-                    coherence = f"{kind}, coherence of {row['coherence_tuples']} tuples"
+                    coherence = f"{kind}, coherence of 10,000 by {row['coherence_tuples']} tuples"
                     for measured, column in ((f"{kind}, training step", "seconds"), (coherence, "coherence_seconds")):
                         times = found.setdefault((measured, row["method"]), {})
-                        times.setdefault(checkout.name, []).append(float(row[column]))
+                        took = Measured(float(row[column]), row["revision"][:12])
+                        times.setdefault(checkout.name, []).append(took)
         for (measured, method), times in found.items():
             yield _row(measured, method, times)
     commands = [("quick table", 1, TABLE), ("report", turns, ["report"]), ("all runs there", turns, TABLE)]
     for measured, several, arguments in commands:
-        times = {}
+        times: Times = {}
         for turn in range(1, several + 1):
             for checkout in (before, after):
                 took = checkout.seconds(measured.replace(" ", "-"), turn, *arguments)
@@ -88,10 +99,11 @@ def compared(before: Checkout, after: Checkout, turns: int) -> Iterator[dict[str
         yield _row(measured, "", times)
 
 
-def _row(measured: str, method: str, times: dict[str, list[float]]) -> dict[str, object]:
-    before, after = (statistics.median(times[name]) for name in ("before", "after"))
+def _row(measured: str, method: str, times: Times) -> dict[str, object]:
+    before, after = (statistics.median(took.seconds for took in times[name]) for name in ("before", "after"))
     row = {"measured": measured, "method": method, "seconds_before": f"{before:.4g}", "seconds_after": f"{after:.4g}"}
-    return row | {"ratio": f"{before / after:.3f}", "turns": len(times["before"])}
+    revisions = {f"revision_{name}": " ".join(dict.fromkeys(took.revision for took in times[name])) for name in times}
+    return row | {"ratio": f"{before / after:.3f}", "turns": len(times["before"])} | revisions
 
 
 def main() -> None:
@@ -106,7 +118,6 @@ def main() -> None:
     before, after = (Checkout(name, getattr(options, name), options.work) for name in ("before", "after"))
     rows = list(compared(before, after, options.turns))
     shared = {"hardware": processor(), "cores": cores()}
-    shared["revisions"] = f"{before.revision} {after.revision}"
     with options.csv.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*rows[0], *shared], lineterminator="\n")
         writer.writeheader()

@@ -19,6 +19,7 @@ def script(monkeypatch):
         calls.append((self.name, arguments[0]))
         if arguments[0] == "speed":
             row = {"method": "mmvae", "seconds": STEP[self.name], "coherence_seconds": 3, "coherence_tuples": 500}
+            row["revision"] = "0123456789abcdef"
             with open(arguments[-1], "w", newline="") as file:
                 writer = csv.DictWriter(file, ["way", *row])
                 writer.writeheader()
@@ -42,9 +43,9 @@ def test_a_ratio_above_one_says_that_the_later_is_faster(script, monkeypatch, tm
     rows = main(script, monkeypatch, tmp_path)
     step = rows["conv, training step"]
     assert (step["seconds_before"], step["seconds_after"], step["ratio"], step["turns"]) == ("0.2", "0.1", "2.000", "2")
-    assert rows["quick, coherence of 500 tuples"]["ratio"] == "1.000"
+    assert rows["quick, coherence of 10,000 by 500 tuples"]["ratio"] == "1.000"
     assert list(rows)[-3:] == ["quick table", "report", "all runs there"]
-    assert rows["report"]["revisions"] == "abc abc"
+    assert (step["revision_before"], rows["report"]["revision_after"]) == ("0123456789ab", "abc")
 
 
 def test_the_checkouts_take_turns(script, monkeypatch, tmp_path):
@@ -58,7 +59,7 @@ def test_what_was_measured_is_not_measured_again(script, monkeypatch, tmp_path):
     main(script, monkeypatch, tmp_path)
     script.calls.clear()
     took = tmp_path / "work" / "quick-table-after-1.json"
-    took.write_text(json.dumps(240.0))
+    took.write_text(json.dumps([240.0, "earlier"]))
     rows = main(script, monkeypatch, tmp_path)
     assert not script.calls
-    assert rows["quick table"]["seconds_after"] == "240"
+    assert (rows["quick table"]["seconds_after"], rows["quick table"]["revision_after"]) == ("240", "earlier")
