@@ -15,6 +15,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -45,15 +46,14 @@ class Checkout:
 
     def __init__(self, name: str, path: Path, work: Path) -> None:
         self.name, self.path, self.work = name, path.resolve(), work.resolve()
-        self.out = self.work / f"out-{name}"
-        command = ["git", "-C", str(self.path), "rev-parse", "--short=12", "HEAD"]
-        self.revision = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        self.out, self.cache = self.work / f"out-{name}", self.work / f"cache-{name}"
+        command = ["git", "-C", str(self.path), "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty"]
+        self.revision = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def bench(self, *arguments: str) -> None:
         """Raises CalledProcessError where the command fails."""
         paths = [str(self.path), *filter(None, [os.environ.get("PYTHONPATH")])]
-        cache = str(self.work / f"cache-{self.name}")
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "BENCH_CACHE": cache}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "BENCH_CACHE": str(self.cache)}
         command = [sys.executable, "-m", "bench", *arguments]
         subprocess.run(command, check=True, cwd=self.path, env=environment, stdout=subprocess.DEVNULL)
 
@@ -69,6 +69,9 @@ class Checkout:
         """Wall time of a command that writes to this checkout's results."""
         path = self.work / f"{kind}-{self.name}-{turn}.json"
         if not path.exists():
+            if kind == "quick-table":  # of an interrupted one only the rest would be measured
+                for left in (self.out, self.cache):
+                    shutil.rmtree(left, ignore_errors=True)
             start = time.perf_counter()
             self.bench(*arguments, "--out", str(self.out))
             path.write_text(json.dumps([time.perf_counter() - start, self.revision]))
@@ -112,10 +115,13 @@ def main() -> None:
     parser.add_argument("after", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="a folder for caches, runs and times")
     parser.add_argument("--csv", type=Path, required=True)
-    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=2, choices=range(1, 100), metavar="1-99")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    before, after = (Checkout(name, getattr(options, name), options.work) for name in ("before", "after"))
+    try:
+        before, after = (Checkout(name, getattr(options, name), options.work) for name in ("before", "after"))
+    except subprocess.CalledProcessError:
+        parser.error("before and after have to be checkouts of this project with git")
     rows = list(compared(before, after, options.turns))
     shared = {"hardware": processor(), "cores": cores()}
     with options.csv.open("w", newline="") as file:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from logging.handlers import QueueHandler
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context, parent_process
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -32,17 +34,25 @@ def shared_out(work: Callable[[A], T], items: Sequence[A]) -> list[T]:
     Args:
         work: results and items are pickled, `work` is not. What it logs is logged here; what it changes is lost.
 
-    Where a copy is not safe this process does all: on other systems than Linux, and beside further threads.
+    Where copies cannot be made or are not safe this process does all: on other systems than Linux, beside further
+    threads, in a process that may have no children, and where one of them was killed.
     """
     count = min(MOST, len(items), cores()) if sys.platform == "linux" else 1
-    if count < 2 or threading.active_count() > 1:
+    if count < 2 or threading.active_count() > 1 or current_process().daemon:
+        return list(map(work, items))
+    try:
+        with ProcessPoolExecutor(count, get_context("fork"), initializer=_start, initargs=(work,)) as pool:
+            found = list(pool.map(_worked, items))
+    except (OSError, NotImplementedError, BrokenProcessPool) as error:
+        log.debug("no copies of this process: %s", error)
         return list(map(work, items))
     results = []
-    with ProcessPoolExecutor(count, get_context("fork"), initializer=_start, initargs=(work,)) as pool:
-        for result, records in pool.map(_worked, items):
-            results.append(result)
-            for record in records:
-                log.handle(record)
+    for result, failure, records in found:
+        for record in records:
+            log.handle(record)
+        if failure is not None:
+            raise failure
+        results.append(result)
     return results
 
 
@@ -51,8 +61,21 @@ def _start(work: Callable[[Any], Any]) -> None:
     _work, _logged = work, SimpleQueue()
     log.handlers, log.propagate = [QueueHandler(_logged)], False
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process's parent has it too, and ends all
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _worked(item: Any) -> tuple[Any, list[logging.LogRecord]]:
-    result = _work(item)
-    return result, [_logged.get() for _ in range(_logged.qsize())]
+def _end_with_parent() -> None:
+    """However it ends: nobody else would ever tell a copy to."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _worked(item: Any) -> tuple[Any, Exception | None, list[logging.LogRecord]]:
+    result, error = None, None
+    try:
+        result = _work(item)
+    except Exception as raised:  # for the caller, who must tell it from a failure of the pool
+        error = raised
+    return result, error, [_logged.get() for _ in range(_logged.qsize())]

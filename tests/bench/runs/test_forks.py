@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +74,55 @@ def test_an_error_is_the_callers() -> None:
 
     with pytest.raises(ValueError, match="three"):
         shared_out(work, range(6))
+
+
+@several
+def test_where_a_copy_is_killed_this_process_does_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    here = os.getpid()
+
+    def work(item: int) -> int:
+        if os.getpid() != here and item == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
+    assert shared_out(work, range(6)) == list(range(6))
+
+
+@several
+@pytest.mark.parametrize("error", [OSError("no more processes"), NotImplementedError("no semaphores")])
+def test_where_no_copies_can_be_made_this_process_works_alone(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    monkeypatch.setattr(forks, "ProcessPoolExecutor", refused)
+    assert set(shared_out(lambda _: os.getpid(), range(4))) == {os.getpid()}
+
+
+@several
+def test_copies_end_with_their_parent() -> None:
+    code = (
+        "import os, time\nfrom bench.runs.forks import shared_out\n"
+        "def work(item):\n    os.write(1, b'%d\\n' % os.getpid())\n    time.sleep(60)\n"
+        "shared_out(work, range(2))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        copies = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.kill()
+    for _ in range(200):
+        left = [pid for pid in copies if runs(pid)]
+        if not left:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{left} outlive their parent")
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
