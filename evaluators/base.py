@@ -184,4 +184,5 @@ def wilson(value: float, n: int, z: float = Z) -> tuple[float, float]:
     """95 % Wilson score interval of a proportion `value` of n independent trials."""
     centre = (value + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(value * (1 - value) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # The value is within, and by rounding might not be where all or none succeed.
+    return max(0.0, min(value, centre - half)), min(1.0, max(value, centre + half))

@@ -97,7 +97,7 @@ def _file_problems(file: Path, evaluation: Evaluation, settings: str) -> Iterato
 def measure_problems(measure: StoredMeasure, evaluation: Evaluation) -> Iterator[str]:
     """What is wrong with one measure."""
     value, low, high = measure.value, measure.low, measure.high
-    if low is not None and high is not None and not low <= value <= high:
+    if low is not None and high is not None and not low - TOLERANCE <= value <= high + TOLERANCE:
         yield f"{value} is not within its interval, {low} to {high}"
     if "Wilson" in (measure.interval or ""):
         yield from _proportion_problems(measure, evaluation)

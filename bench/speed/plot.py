@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +15,47 @@ from bench.speed.tables import PART_NAMES
 
 COSTS = {"seconds": ("seconds", 1), "peak_bytes": ("peak MiB", 2**20)}
 PANEL = 3.2  # inches
+WIDEST = 4  # panels in a row
+
+Points = list[dict[str, Any]]
 
 
-def save_plot(points: list[dict[str, Any]], path: Path) -> None:
+def save_plot(points: Points, path: Path) -> None:
     """As PNG. Raises OSError where it cannot be written."""
     columns = list(dict.fromkeys((point["part"], point["axis"]) for point in points))
-    figure = Figure(figsize=(PANEL * len(columns), PANEL * len(COSTS)), layout="constrained")
+    blocks, wide = math.ceil(len(columns) / WIDEST), min(WIDEST, len(columns))
+    rows = blocks * len(COSTS)
+    figure = Figure(figsize=(PANEL * wide, PANEL * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(COSTS), len(columns), squeeze=False)
+    axes = figure.subplots(rows, wide, squeeze=False)
+    for panel in axes.flat:
+        panel.set_axis_off()
     methods = list(dict.fromkeys(point["method"] for point in points))
     for column, (part, axis) in enumerate(columns):
-        for row, (cost, (label, unit)) in enumerate(COSTS.items()):
-            panel = axes[row][column]
-            for method in methods:
-                of = [p for p in points if (p["part"], p["axis"], p["method"]) == (part, axis, method) and cost in p]
-                if of:
-                    line = [[p["size"] for p in of], [p[cost] / unit for p in of]]
-                    panel.plot(*line, "o-", ms=3, lw=1, color=f"C{methods.index(method)}", label=method)
-            panel.set(xscale="log", yscale="log", xlabel=axis, ylabel=label)
-            sizes = sorted({p["size"] for p in points if (p["part"], p["axis"]) == (part, axis)})
-            panel.set_xticks(sizes, [f"{size:g}" for size in sizes])
-            panel.minorticks_off()
-            panel.set_title(PART_NAMES[part], fontsize=8)
-            panel.grid(color="0.9")
+        of = [point for point in points if (point["part"], point["axis"]) == (part, axis)]
+        for row, cost in enumerate(COSTS):
+            _panel(axes[column // WIDEST * len(COSTS) + row][column % WIDEST], of, cost, methods)
     handles, names = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(6, 2 * len(columns)), frameon=False, fontsize=7)
+    figure.legend(handles, names, loc="outside lower center", ncols=min(6, 2 * wide), frameon=False, fontsize=7)
     write_atomic(path, lambda file: figure.savefig(file, format="png", dpi=130))
+
+
+def _panel(panel: Any, points: Points, cost: str, methods: Sequence[str]) -> None:
+    """Of one part and axis, a line for each method."""
+    label, unit = COSTS[cost]
+    for number, method in enumerate(methods):
+        known = [point for point in points if point["method"] == method and cost in point]
+        if known:
+            line = [[point["size"] for point in known], [point[cost] / unit for point in known]]
+            panel.plot(*line, "o-", ms=3, lw=1, color=f"C{number}", label=method)
+    panel.set_axis_on()
+    panel.set(xscale="log", yscale="log", xlabel=points[0]["axis"], ylabel=label)
+    low, high = panel.get_ylim()
+    if high < 10 * low:  # what hardly grows looks flat, and the axis has numbers
+        middle = math.sqrt(low * high)
+        panel.set_ylim(middle / math.sqrt(20), middle * math.sqrt(20))
+    sizes = sorted({point["size"] for point in points})
+    panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    panel.minorticks_off()
+    panel.set_title(PART_NAMES[points[0]["part"]], fontsize=8)
+    panel.grid(color="0.9")

@@ -16,6 +16,13 @@ def test_wilson_interval(value, n, low, high):
     assert wilson(value, n) == pytest.approx((low, high), abs=1e-4)
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_wilson_interval_holds_its_value(value):
+    for n in (1, 7, 50, 1178, 2000, 4096, 5000):
+        low, high = wilson(value, n)
+        assert low <= value <= high, n
+
+
 def test_unknown_labels_are_neither_hit_nor_miss():
     assert hits(torch.tensor([0, 1, 2, 3]), torch.tensor([0, -1, -1, 1])) == 0.5
     assert hits(torch.tensor([0, 1, 2, 3]), torch.tensor([0, 1, 0, 3])) == 0.75
