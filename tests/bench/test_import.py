@@ -19,7 +19,7 @@ def test_importing_bench_imports_nothing_heavy():
 
 
 def test_what_prepares_runs_imports_no_pandas():
-    """Nor does a command all of whose runs are there: it takes a third as long again."""
+    """Which takes a third as long again, where all runs are there and the tables go to a file."""
     code = (
         "import sys, bench.api.running, bench.commands.report, bench.execution.dispatch\n"
         "print([name for name in ('pandas', 'scipy.stats', 'matplotlib') if name in sys.modules])"
