@@ -1,3 +1,3 @@
 """Runs -> tables, statistics, figures."""
 
-NOTHING = "There is no finished run here that can be read."  # says leaderboard.md then
+NOTHING = "There is no finished run here that can be read."  # what leaderboard.md says then
