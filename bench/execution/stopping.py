@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing import parent_process
 from types import FrameType
 
+from bench.runs.process import when_parent_ends
 from bench.training.session import StopReason
 
 # A closed terminal or ssh session sends SIGHUP. SLURM announces a preemption by SIGUSR2, if it is asked to.
@@ -77,10 +76,4 @@ def _print_nowhere(descriptors: list[int]) -> None:
 
 def stop_with_parent() -> None:
     """Has this process save its state and end, as at a SIGHUP, when the one that started it has ended, however."""
-    if parent := parent_process():
-
-        def wait() -> None:
-            parent.join()
-            os.kill(os.getpid(), signal.SIGHUP)
-
-        threading.Thread(target=wait, daemon=True).start()
+    when_parent_ends(lambda: os.kill(os.getpid(), signal.SIGHUP))

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from logging.handlers import QueueHandler
-from multiprocessing import current_process, get_context, parent_process
+from multiprocessing import current_process, get_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from bench.runs.machine import cores
+from bench.runs.process import when_parent_ends
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -61,15 +62,7 @@ def _start(work: Callable[[Any], Any]) -> None:
     _work, _logged = work, SimpleQueue()
     log.handlers, log.propagate = [QueueHandler(_logged)], False
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process's parent has it too, and ends all
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """However it ends: nobody else would ever tell a copy to."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    when_parent_ends(lambda: os._exit(1))
 
 
 def _worked(item: Any) -> tuple[Any, Exception | None, list[logging.LogRecord]]:

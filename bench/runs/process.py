@@ -6,8 +6,11 @@ import os
 import signal
 import socket
 import subprocess
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import parent_process
 from pathlib import Path
 
 SECONDS_FOR_AN_ANSWER = 10.0
@@ -94,3 +97,14 @@ def _ask_ps(pid: int, field: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return " ".join(answer.stdout.split()) or None
+
+
+def when_parent_ends(act: Callable[[], object]) -> None:
+    """Calls `act` in a thread when the process that started this one by `multiprocessing` has ended, however."""
+    if parent := parent_process():
+
+        def wait() -> None:
+            parent.join()
+            act()
+
+        threading.Thread(target=wait, daemon=True).start()

@@ -11,13 +11,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench.runs.store import write_atomic
+from bench.speed.scaling import Points
 from bench.speed.tables import PART_NAMES
 
 COSTS = {"seconds": ("seconds", 1), "peak_bytes": ("peak MiB", 2**20)}
 PANEL = 3.2  # inches
 WIDEST = 4  # panels in a row
-
-Points = list[dict[str, Any]]
 
 
 def save_plot(points: Points, path: Path) -> None:
