@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict
+
 from bench.config.schema import digest
 from bench.runs.history import History, read_history
 from bench.runs.measured import Evaluation, StoredMeasure
@@ -89,7 +91,7 @@ def history_numbers(history: History) -> str:
 
 def _file_problems(file: Path, evaluation: Evaluation, settings: str) -> Iterator[str]:
     """The key in a file's name is that of what the file says: by it the file is found again."""
-    key = digest({**evaluation._asdict(), "settings": json.loads(settings)})
+    key = digest({**asdict(evaluation), "settings": json.loads(settings)})
     if not file.stem.endswith(f"@{key}"):
         yield f"evaluation and settings have the key {key}"
 

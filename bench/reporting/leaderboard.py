@@ -16,7 +16,7 @@ from bench.reporting.changes import settings_of
 from bench.reporting.frames import made_once, records
 from bench.reporting.health import warning
 from bench.reporting.markdown import markdown
-from bench.reporting.measures import measures_table
+from bench.reporting.measures import write_measures
 from bench.reporting.priors import gap_closed, priors_table
 from bench.reporting.published import beside_published
 from bench.reporting.rows import METRICS, OWN, PUBLISHED, read_runs
@@ -162,6 +162,6 @@ def write_leaderboard(out: Path, table: pd.DataFrame, runs: pd.DataFrame, failed
     file."""
     page = markdown(table, runs, failed)
     write_atomic(out / "leaderboard.csv", lambda file: table.to_csv(file, index=False))
-    write_atomic(out / "measures.csv", lambda file: measures_table(runs).to_csv(file, index=False))
+    write_atomic(out / "measures.csv", lambda file: write_measures(runs, file))
     write_atomic(out / "priors.csv", lambda file: priors_table(runs).to_csv(file, index=False))
     write_text(out / "leaderboard.md", page)

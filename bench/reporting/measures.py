@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
-from typing import Any
+from io import TextIOWrapper
+from operator import attrgetter, itemgetter
+from typing import IO, Any
 
 import pandas as pd
 
@@ -16,6 +18,7 @@ from evaluators.published import NO_PROTOCOL
 
 WHERE = ["dataset", "source", "preset", "method", "prior", "config_hash", "seed", "data_fingerprint", "evaluation"]
 WHAT = ["value", "low", "high", "interval", "n", "protocol", "chance", "ceiling", "better"]
+NOTHING = (None,) * len(WHAT)
 COLUMNS = [*WHERE, "evaluator", "settings", "measure", *WHAT, "absent"]
 ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 
@@ -34,18 +37,29 @@ OF_PRIORS = {*MEASURES, *OF_P0.values(), *OF_AGGREGATE.values()}
 
 def measures_table(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per run, prior and measure; of an evaluator that found none, one with the reason in `absent`."""
-    rows = records(runs)
-    # Column by column: there are hundreds of thousands of cells.
-    columns: dict[str, list[Any]] = {key: [run[key] for run in rows for _ in run["measures"]] for key in WHERE}
-    every: list[Found] = [found for run in rows for found in run["measures"]]
-    columns["evaluator"] = [found.evaluator for found in every]
-    columns["settings"] = ["" if found.settings == "{}" else found.settings for found in every]
-    columns["measure"] = [found.name for found in every]
-    for key in WHAT:
-        value = attrgetter(key)
-        columns[key] = [value(found.measure) if found.measure else None for found in every]
-    columns["absent"] = [found.absent for found in every]
-    return pd.DataFrame(columns, columns=COLUMNS).astype({"n": "Int64"})
+    return pd.DataFrame(list(_rows(runs)), columns=COLUMNS).astype({"n": "Int64"})
+
+
+def write_measures(runs: pd.DataFrame, file: IO[bytes]) -> None:
+    """The same as CSV, row by row: of thousands of runs the table is larger than all that it is made from."""
+    text = TextIOWrapper(file, "utf-8", newline="")
+    try:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(_rows(runs))
+    finally:
+        text.detach()  # or it would close the file
+
+
+def _rows(runs: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    """In the order of COLUMNS."""
+    where, what = itemgetter(*WHERE), attrgetter(*WHAT)
+    for run in records(runs):
+        place = where(run)
+        for found in run["measures"]:
+            settings = "" if found.settings == "{}" else found.settings
+            numbers = what(found.measure) if found.measure else NOTHING
+            yield *place, found.evaluator, settings, found.name, *numbers, found.absent
 
 
 def measure(run: Mapping[Any, Any], name: str) -> Any:

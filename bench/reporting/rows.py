@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from msgspec.structs import replace
 
 from bench.reporting.health import final_gap
 from bench.reporting.labels import prior_label
@@ -23,8 +24,7 @@ METRICS = {"joint": "joint_coherence", "cross": "cross_coherence"}  # evaluator 
 # The same by the classifiers that the published values were measured with; their evaluators are published-joint, ….
 PUBLISHED = {name: f"{metric}_published" for name, metric in METRICS.items()}
 ENDS = {"": "value", "_low": "low", "_high": "high"}
-# What tables and figures show of a measure's details: the rest, of thousands of runs, would fill the memory.
-DETAILS = ("entropy", "entropy_uniform", "matrix", "modalities")
+# What figures show of a measure's details: the rest, of thousands of runs, would fill the memory.
 CHAIN_DETAILS = ("steps", "steps_trained", "joint_coherence", "energy", "energy_std", "well_formed")
 COLLAPSED = 0.5  # share of the entropy of even labels below which a model draws few of the classes
 
@@ -208,8 +208,9 @@ def _found(part: MeasureSet) -> Iterator[Found]:
 def _slim(measure: StoredMeasure) -> StoredMeasure:
     if not measure.details:
         return measure
-    keys = (*DETAILS, *CHAIN_DETAILS) if "steps" in measure.details else DETAILS
-    return measure._replace(details={key: measure.details[key] for key in keys if key in measure.details})
+    details = measure.details
+    kept = {key: details[key] for key in CHAIN_DETAILS if key in details} if "steps" in details else {}
+    return replace(measure, details=kept)
 
 
 def _prior_row(own: dict[str, Any], prior: PriorSet) -> dict[str, Any]:

@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from msgspec import Meta, Raw, Struct
+from msgspec.json import Decoder
+from msgspec.structs import asdict
 
 from bench.runs import reading
 from bench.runs.reading import Unreadable
 
+Name = Annotated[str, Meta(pattern=rf"\A(?:{reading.NAME.pattern})\Z")]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+N = TypeVar("N")
+M = TypeVar("M")
+
 FIT = ("fit_seconds", "parameters", "milliseconds_per_1000_samples")  # numbers of a fitted prior, beside its measures
 
 
-class Evaluation(NamedTuple):
+class Evaluation(Struct, frozen=True, order=True):
     """How many latents and tuples a measure used, and how many at once."""
 
-    samples: int
-    batch_size: int
+    samples: Positive
+    batch_size: Positive
 
 
-class StoredMeasure(NamedTuple):
-    """A measure as it was written; the fields are those of `evaluators.base.Measure`. A tuple, as a report has hundreds
-    of thousands of them."""
+class StoredMeasure(Struct, gc=False):
+    """A measure as it was written; the fields are those of `evaluators.base.Measure`. Its decoder checks them, as a
+    report has hundreds of thousands of measures."""
 
     value: float
     protocol: str
-    n: int
-    better: str | None = None
+    n: Count
+    better: Literal["higher", "lower"] | None = None
     low: float | None = None
     high: float | None = None
     interval: str | None = None
     chance: float | None = None
     ceiling: float | None = None
-    details: Mapping[str, Any] = MappingProxyType({})
+    details: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        self.protocol = reading.shortened(self.protocol)
+        self.interval = reading.shortened(self.interval) if self.interval else None
 
 
 @dataclass(frozen=True)
@@ -67,90 +80,72 @@ class PriorSet:
     problems: tuple[str, ...]
 
 
+class _File(Struct, Generic[N, M], kw_only=True):
+    evaluation: Evaluation
+    settings: dict[str, Any]
+    measures: dict[N, M]
+    absent: dict[str, str] | None = None
+
+
+class _MeasuresFile(_File[N, M], kw_only=True):
+    evaluator: Name
+    seconds: float | None = None
+
+
+class _Record(Struct):
+    energy_gap: float | None = None
+
+
+class _PriorFile(_File[N, M], kw_only=True):
+    prior: Name
+    label: str
+    fit_seconds: float | None = None
+    parameters: Count | None = None
+    milliseconds_per_1000_samples: float | None = None
+    record: _Record | None = None
+
+
+# Of whole files, and of those that have a damaged measure.
+_MEASURES = Decoder(_MeasuresFile[Name, StoredMeasure]), Decoder(_MeasuresFile[str, Raw])
+_PRIOR = Decoder(_PriorFile[Name, StoredMeasure]), Decoder(_PriorFile[str, Raw])
+_MEASURE = Decoder(StoredMeasure)
+
+
 def read_measures(path: Path) -> MeasureSet:
     """measures/<evaluator>@<key>.json."""
-    tree = reading.read_tree(path)
-    measures, problems = _measures(tree)
-    return MeasureSet(
-        file=path,
-        evaluator=reading.name(tree, "evaluator"),
-        evaluation=_evaluation(tree),
-        settings=_settings(tree),
-        measures=measures,
-        absent=_absent(tree),
-        seconds=reading.optional_number(tree, "seconds") or 0.0,
-        problems=problems,
-    )
+    file, shared = _read(path, *_MEASURES)
+    return MeasureSet(path, file.evaluator, **shared, seconds=file.seconds or 0.0)
 
 
 def read_prior(path: Path) -> PriorSet:
     """priors/<prior>@<key>.json."""
-    tree = reading.read_tree(path)
-    measures, problems = _measures(tree)
-    if (label := reading.text(tree, "label")) in ("", "own"):
+    file, shared = _read(path, *_PRIOR)
+    if (label := reading.shortened(file.label)) in ("", "own"):
         raise Unreadable(f"label is {label!r}, which no fitted prior has")
-    return PriorSet(
-        file=path,
-        prior=reading.name(tree, "prior"),
-        label=label,
-        evaluation=_evaluation(tree),
-        settings=_settings(tree),
-        measures=measures,
-        absent=_absent(tree),
-        fit=_fit(tree),
-        problems=problems,
-    )
+    fit = {**asdict(file), **asdict(file.record or _Record())}
+    known = {key: fit[key] for key in (*FIT, "energy_gap") if fit[key] is not None}
+    return PriorSet(path, file.prior, label, **shared, fit=known)
 
 
-def _fit(tree: Mapping[str, Any]) -> dict[str, float]:
-    """What is there of the fit's numbers."""
-    record = reading.mapping(tree.get("record") or {}, "record")
-    found = {key: reading.optional_number(tree, key) for key in FIT}
-    if found["parameters"] is not None:
-        found["parameters"] = reading.count(tree, "parameters")
-    found["energy_gap"] = reading.optional_number(record, "energy_gap")
-    return {key: value for key, value in found.items() if value is not None}
+def _read(path: Path, whole: Decoder[Any], damaged: Decoder[Any]) -> tuple[Any, dict[str, Any]]:
+    """The file, and what both kinds have of it. A measure that cannot be read is left out, and named in `problems`."""
+    content = reading.read_bytes(path)
+    problems: list[str] = []
+    try:
+        file = whole.decode(content)
+    except (ValueError, RecursionError):
+        file = reading.decoded(content, damaged)
+        file.measures = dict(_readable(file.measures, problems))
+    absent = {reading.shortened(name, 64): reading.shortened(why) for name, why in (file.absent or {}).items()}
+    settings = json.dumps(file.settings, sort_keys=True)
+    parts = {"evaluation": file.evaluation, "settings": settings, "measures": file.measures, "absent": absent}
+    return file, {**parts, "problems": tuple(problems)}
 
 
-def _evaluation(tree: Mapping[str, Any]) -> Evaluation:
-    section = reading.section(tree, "evaluation")
-    return Evaluation(reading.count(section, "samples", 1), reading.count(section, "batch_size", 1))
-
-
-def _settings(tree: Mapping[str, Any]) -> str:
-    return json.dumps(reading.section(tree, "settings"), sort_keys=True)
-
-
-def _absent(tree: Mapping[str, Any]) -> dict[str, str]:
-    absent = reading.mapping(tree.get("absent") or {}, "absent")
-    return {reading.shortened(name, 64): reading.text(absent, name) for name in absent}
-
-
-def _measures(tree: Mapping[str, Any]) -> tuple[dict[str, StoredMeasure], tuple[str, ...]]:
-    """Those that can be read, and what is wrong with the others."""
-    measures, problems = {}, []
-    for name, content in reading.section(tree, "measures").items():
+def _readable(measures: Mapping[str, Raw], problems: list[str]) -> Iterator[tuple[str, StoredMeasure]]:
+    for name, content in measures.items():
         try:
             reading.name({"a measure": name}, "a measure")
-            measures[name] = _measure(reading.mapping(content, "it"))
+            yield name, reading.decoded(content, _MEASURE)
         except Unreadable as error:
-            problems.append(f"{reading.shortened(name, 64)} is left out: {error}")
-    return measures, tuple(problems)
-
-
-def _measure(tree: Mapping[str, Any]) -> StoredMeasure:
-    better = tree.get("better")
-    if better not in (None, "higher", "lower"):
-        raise Unreadable("better should be higher, lower or null")
-    return StoredMeasure(
-        value=reading.number(tree, "value"),
-        protocol=reading.text(tree, "protocol"),
-        n=reading.count(tree, "n"),
-        better=better,
-        low=reading.optional_number(tree, "low"),
-        high=reading.optional_number(tree, "high"),
-        interval=reading.text(tree, "interval", "") or None,
-        chance=reading.optional_number(tree, "chance"),
-        ceiling=reading.optional_number(tree, "ceiling"),
-        details=reading.mapping(tree.get("details") or {}, "details"),
-    )
+            problems.append(f"{reading.shortened(name, 64)} is left out: it {error}")

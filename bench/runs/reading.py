@@ -6,17 +6,20 @@ nowhere, and a file may have other types in it than were written. Readers here r
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from msgspec import Raw, ValidationError
+from msgspec.json import Decoder
 
 from bench.runs.store import read_regular
+
+T = TypeVar("T")
 
 SIZE = 32 << 20  # bytes; no file of a run but its checkpoint comes near it
 CONFIG_SIZE = 256 << 10
@@ -61,18 +64,20 @@ def read_text(path: Path, limit: int = SIZE) -> str:
 
 def read_tree(path: Path) -> dict[str, Any]:
     """A JSON file whose content is an object. NaN and infinities are refused. Raises Unreadable."""
+    return mapping(decoded(read_bytes(path)), "its content")
+
+
+_ANY = Decoder(Any)
+
+
+def decoded(content: bytes | Raw, decoder: Decoder[T] = _ANY) -> T:
+    """What the JSON says, of the decoder's type. Raises Unreadable."""
     try:
-        tree = _DECODER.decode(read_text(path))
+        return decoder.decode(content)
+    except ValidationError as error:
+        raise Unreadable(f"is damaged ({shortened(str(error), 120)})") from None
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"is no JSON ({shortened(str(error), 80)})") from None
-    return mapping(tree, "its content")
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse)  # one for all files: to make it takes as long as to read one
 
 
 def parse_config(text: str) -> dict[str, Any]:

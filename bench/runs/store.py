@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
+
 from bench.errors import BenchError, DataMissing, UsageError, printable
 
 TEMPORARY, DOOMED = ".tmp", ".old"
@@ -156,13 +158,9 @@ def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
 def read_json(path: Path) -> Any:
     """Raises OSError as `read_regular`, and ValueError for what is not JSON, or not as `write_json` writes it."""
     try:
-        return json.loads(read_regular(path).decode(), parse_constant=_refuse)
+        return msgspec.json.decode(read_regular(path))
     except RecursionError:
         raise ValueError("nested too deeply") from None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number of JSON")
 
 
 @contextmanager
