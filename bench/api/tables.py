@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -72,17 +73,29 @@ def write_report(out: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
     with uncollected():
         table, runs, failed = make_tables(out, report)
-        if not table.empty:
-            with _warned("there are no figures"):
-                from bench.reporting.figures import save_figures  # noqa: PLC0415 (matplotlib may be missing or damaged)
-
-                save_figures(out / "figures", table, runs)
-        if not (table.empty and failed.empty):
-            with _warned(f"{out / 'report.html'} cannot be made"):
-                from bench.reporting.page import write_page  # noqa: PLC0415 (as above)
-
-                write_page(out, runs, failed, problems)
+        page = partial(_make_page, out, runs, failed, problems)
+        drawn = not table.empty and _draw(out / "figures", table, runs, page)
+        if not (drawn or (table.empty and failed.empty)):
+            page()
     return table, runs, failed
+
+
+def _draw(folder: Path, table: Frame, runs: Frame, page: Callable[[], None]) -> bool:
+    """Whether the figures, and beside them the page, could be made; a figure that fails is no matter."""
+    drawn = False
+    with _warned("there are no figures"):
+        from bench.reporting.figures import save_figures  # noqa: PLC0415 (matplotlib may be missing or damaged)
+
+        save_figures(folder, table, runs, [page])
+        drawn = True
+    return drawn
+
+
+def _make_page(out: Path, runs: Frame, failed: Frame, problems: Sequence[str]) -> None:
+    with _warned(f"{out / 'report.html'} cannot be made"):
+        from bench.reporting.page import write_page  # noqa: PLC0415 (as above)
+
+        write_page(out, runs, failed, problems)
 
 
 @contextmanager

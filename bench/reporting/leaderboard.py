@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ from bench.reporting.priors import gap_closed, priors_table
 from bench.reporting.published import beside_published
 from bench.reporting.rows import METRICS, OWN, PUBLISHED, read_runs
 from bench.reporting.statistics import student_interval
+from bench.runs.forks import shared_out
 from bench.runs.reading import Unreadable, read_text
 from bench.runs.records import run_folders, shown, warn
 from bench.runs.store import write_atomic, write_text
@@ -160,8 +161,18 @@ def _order(row: dict[str, Any]) -> tuple[Any, ...]:
 def write_leaderboard(out: Path, table: pd.DataFrame, runs: pd.DataFrame, failed: pd.DataFrame) -> None:
     """Writes leaderboard.csv, measures.csv and priors.csv, and last leaderboard.md. Raises OSError, which names the
     file."""
-    page = markdown(table, runs, failed)
-    write_atomic(out / "leaderboard.csv", lambda file: table.to_csv(file, index=False))
-    write_atomic(out / "measures.csv", lambda file: write_measures(runs, file))
-    write_atomic(out / "priors.csv", lambda file: priors_table(runs).to_csv(file, index=False))
+    of_priors = priors_table(runs)
+    files: dict[str, Callable[[IO[bytes]], object]] = {
+        "measures.csv": lambda file: write_measures(runs, file),
+        "leaderboard.csv": lambda file: table.to_csv(file, index=False),
+        "priors.csv": lambda file: of_priors.to_csv(file, index=False),
+    }
+
+    def write(name: str) -> str:
+        if name in files:
+            write_atomic(out / name, files[name])
+            return ""
+        return markdown(table, runs, failed)
+
+    *_, page = shared_out(write, [*files, "leaderboard.md"])
     write_text(out / "leaderboard.md", page)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench.reporting.frames import records
 from bench.reporting.priors import MEASURES, OF_AGGREGATE, OF_P0
-from bench.reporting.rows import OWN, Found
+from bench.reporting.rows import OWN
 from bench.runs.measured import StoredMeasure
 from evaluators.published import NO_PROTOCOL
 

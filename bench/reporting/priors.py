@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -34,6 +33,9 @@ OF_AGGREGATE = {
     **{name: f"{name}_aggregate" for name in (*OVERLAP, VARIANCE, "class_entropy", "fd_joint")},
     f"{VARIANCE}_coherent": f"{VARIANCE}_aggregate_coherent",
 }
+# The same by measure: {measure: column}.
+ITSELF = dict(zip(MEASURES, MEASURES))
+TO_P0, TO_AGGREGATE = ({name: column for column, name in names.items()} for names in (OF_P0, OF_AGGREGATE))
 
 MODEL = ["method", "trained_prior", "config_hash"]
 COLUMNS = [
@@ -98,47 +100,56 @@ def _entries(rows: Sequence[Row]) -> Iterator[Entry]:
     """Of one run: p0 where it is not the own prior, the own prior, the fitted ones, the held-out aggregate."""
     first = next((row for row in rows if row["prior"] == OWN), rows[0])
     if first["prior"] != OWN or has_base(first["trained_prior"]):
-        yield from _reference(P0, OF_P0, first, rows)
+        yield from _reference(P0, TO_P0, first, rows)
     for row in rows:
-        found = _found(dict(zip(MEASURES, MEASURES)), [row])
+        found = _found(ITSELF, [row])
         if row["prior"] == OWN:
             yield Entry(row, TRAINED, row["trained_prior"], found)
         elif row["prior_key"] == f"priors.{BOOTSTRAP}":
             yield Entry(row, REFERENCE, BOOTSTRAP, found)
         else:
             yield Entry(row, FITTED, row["prior"], found)
-    yield from _reference(AGGREGATE, OF_AGGREGATE, first, rows)
+    yield from _reference(AGGREGATE, TO_AGGREGATE, first, rows)
 
 
-def _reference(prior: str, names: Mapping[str, str], first: Row, rows: Sequence[Row]) -> Iterator[Entry]:
-    if found := _found(names, rows):
+def _reference(prior: str, columns: Mapping[str, str], first: Row, rows: Sequence[Row]) -> Iterator[Entry]:
+    if found := _found(columns, rows):
         yield Entry(first, REFERENCE, prior, found)
 
 
-def _found(names: Mapping[str, str], rows: Sequence[Row]) -> dict[str, dict[str, StoredMeasure]]:
-    """The measures of these rows, by column and protocol; of several that share both, the first."""
-    columns = {name: column for column, name in names.items()}
+def _found(columns: Mapping[str, str], rows: Sequence[Row]) -> dict[str, dict[str, StoredMeasure]]:
+    """The measures of these rows, by column and protocol; of several that share both, the first.
+
+    Args:
+        columns: {measure: column}.
+    """
     found: dict[str, dict[str, StoredMeasure]] = {}
     for row in rows:
-        for name, measure in ((item.name, item.measure) for item in row["measures"] if item.measure):
-            if name in columns:
-                found.setdefault(columns[name], {}).setdefault(measure.protocol, measure)
+        for item in row["measures"]:
+            if item.measure and item.name in columns:
+                found.setdefault(columns[item.name], {}).setdefault(item.measure.protocol, item.measure)
     return found
 
 
-Ranked = Mapping[tuple[Any, ...], list[str]]
+Ranked = Mapping[tuple[Any, ...], Mapping[str, list[str]]]
 
 
 def _ranked(entries: Sequence[Entry]) -> Ranked:
     """The protocols of each column of a section, those first that most runs have."""
-    times: dict[tuple[Any, ...], Counter[str]] = {}
+    times: dict[tuple[Any, ...], dict[str, dict[str, int]]] = {}
     for entry in entries:
-        place = _place(entry)
+        columns = times.setdefault(_place(entry), {})
         for column, by_protocol in entry.found.items():
-            times.setdefault((*place, column), Counter()).update(by_protocol.keys())
+            of_column = columns.setdefault(column, {})
+            for protocol in by_protocol:
+                of_column[protocol] = of_column.get(protocol, 0) + 1
     return {
-        place: sorted(protocols, key=lambda protocol: (-protocols[protocol], protocol))
-        for place, protocols in times.items()
+        place: {
+            column: sorted(times_of, key=lambda protocol: (-times_of[protocol], protocol))
+            for column in MEASURES
+            if (times_of := columns.get(column, {}))
+        }
+        for place, columns in times.items()
     }
 
 
@@ -152,8 +163,7 @@ def _place(entry: Entry) -> tuple[Any, ...]:
 def _rows(entry: Entry, ranked: Ranked) -> Iterator[dict[str, Any]]:
     """The entry's row, and one for each further protocol; only the first has what does not depend on protocols."""
     by_rank: dict[int, dict[str, StoredMeasure]] = {0: {}}
-    place = _place(entry)
-    protocols = {column: ranked.get((*place, column), []) for column in MEASURES}
+    protocols = ranked[_place(entry)]
     for column, by_protocol in entry.found.items():
         for protocol, measure in by_protocol.items():
             by_rank.setdefault(protocols[column].index(protocol), {})[column] = measure

@@ -6,6 +6,7 @@ import gc
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,16 +29,19 @@ log = logging.getLogger("bench")
 Rows = Sequence[Mapping[Any, Any]]
 
 
-def save_figures(folder: Path, table: pd.DataFrame, runs: pd.DataFrame) -> list[Path]:
+def save_figures(
+    folder: Path, table: pd.DataFrame, runs: pd.DataFrame, further: Sequence[Callable[[], object]] = ()
+) -> list[Path]:
     """The figures of every (dataset, source, preset, data, evaluation) of the leaderboard; the paths written, each
-    with a PDF beside it.
+    with a PDF beside it. What is `further` to be done is shared with them among as many processes as there are cores.
 
     Those that an earlier report made of the same datasets, sources and presets, and this one did not, are removed.
     """
     drawings = list(_drawings(folder, table, runs))
     with style(), collected_apart():
-        saved = shared_out(lambda k: _saved(drawings[k]), range(len(drawings)))
-    written = [drawing.path for drawing, there in zip(drawings, saved) if there]
+        work: list[Callable[[], object]] = [*further, *(partial(_saved, drawing) for drawing in drawings)]
+        saved = shared_out(lambda k: work[k](), range(len(work)))[len(further) :]
+    written = sorted(drawing.path for drawing, there in zip(drawings, saved) if there)
     names = {drawing.name for drawing in drawings}
     _remove_stale(folder, by_section(records(table)), names, {path.stem for path in written})
     return written
@@ -90,18 +94,21 @@ def _remove_stale(
 
 
 def _figures(rows: Rows, runs: Rows, of_priors: Rows, title: str) -> Iterator[tuple[str, Callable[[], Figure | None]]]:
-    """Each figure's name, and what draws it, or gives None where there is nothing to be drawn."""
+    """Each figure's name, and what draws it, or gives None where there is nothing to be drawn.
+
+    What takes longest comes first: started last, it would keep one process busy when the others have ended.
+    """
     shown = set(list(dict.fromkeys(map(key_of, rows)))[:MOST])
     of_priors = [row for row in of_priors if key_of(row) in shown]
     own = [row for row in rows if row["prior"] == OWN and key_of(row) in shown]
     of_own = own_runs(own, runs)
-    yield "coherence", lambda: coherence.coherence_figure(own, title)
     yield "cross-coherence", lambda: coherence.matrix_figure(of_own, title)
-    yield "training", lambda: training.training_figure(of_own, title)
-    yield "subsets", lambda: coherence.subset_figure(of_own, title)
-    yield "chains", lambda: chains.chain_figure(of_own, title)
-    yield "pareto", lambda: pareto.pareto_figure(of_own, title)
     yield "priors", lambda: priors.coverage_figure(of_priors, title)
+    yield "training", lambda: training.training_figure(of_own, title)
+    yield "pareto", lambda: pareto.pareto_figure(of_own, title)
+    yield "coherence", lambda: coherence.coherence_figure(own, title)
+    yield "chains", lambda: chains.chain_figure(of_own, title)
+    yield "subsets", lambda: coherence.subset_figure(of_own, title)
     yield "gap-closed", lambda: priors.gap_figure(of_priors, title)
 
 

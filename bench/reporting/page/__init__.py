@@ -27,6 +27,7 @@ from bench.runs.store import write_text
 
 NAME = "report.html"
 TEMPLATES = resources.files(__name__) / "templates"
+BREAKS = re.compile(r"(?<=[_=/])|(?<=\.)(?=\D)")
 ORIGINS = 300  # rows whose settings are in the page: of more, the folders have them
 
 
@@ -131,7 +132,7 @@ def _grouped(text: str) -> str:
 
 def _breakable(text: str) -> Markup:
     """A line may end within a setting's name, and not within a word of it."""
-    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_=/])|(?<=\.)(?=\D)", text))
+    return Markup(BREAKS.sub("<wbr>", str(escape(text))))  # no escape has any of these characters
 
 
 def _percent(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -58,7 +59,14 @@ class Section:
 
     def runs_of(self, row: Row) -> list[Row]:
         """The runs that a row of `shown` is the mean of."""
-        return [run for run in self.runs if key_of(run) == key_of(row) and run["protocol"] == row["protocol"]]
+        return self._runs_of.get((*key_of(row), row["protocol"]), [])
+
+    @cached_property
+    def _runs_of(self) -> dict[tuple[str, str, str], list[Row]]:
+        found: dict[tuple[str, str, str], list[Row]] = {}
+        for run in self.runs:
+            found.setdefault((*key_of(run), run["protocol"]), []).append(run)
+        return found
 
 
 def sections_of(rows: Sequence[Row], runs: pd.DataFrame) -> list[Section]:

@@ -6,7 +6,10 @@ import pandas as pd
 import pytest
 
 import bench
+from bench.api.tables import write_report
 from bench.errors import DataMissing, UsageError
+from bench.reporting import figures
+from tests.bench.rundirs import write_run
 
 
 @pytest.mark.parametrize("table", ["measures", "leaderboard", "priors"])
@@ -29,3 +32,14 @@ def test_what_is_not_there_is_told(tmp_path, finished):
         bench.results(tmp_path)
     with pytest.raises(UsageError, match="unknown table 'leaderbord': did you mean 'leaderboard'"):
         bench.results(finished.out, "leaderbord")
+
+
+def test_figures_that_cannot_be_made_cost_no_page(tmp_path, caplog, monkeypatch):
+    def fail(*_):
+        raise MemoryError("no room for a canvas")
+
+    write_run(tmp_path)
+    monkeypatch.setattr(figures, "save_figures", fail)
+    write_report(tmp_path)
+    assert "there are no figures: MemoryError: no room for a canvas" in caplog.text
+    assert (tmp_path / "report.html").exists()

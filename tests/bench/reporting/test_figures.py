@@ -97,9 +97,20 @@ def priors_of(out):
     return priors_table(read_runs(out)[0]).to_dict("records")
 
 
+def test_what_else_is_to_be_done_is_done_beside_the_figures(tmp_path):
+    write_run(tmp_path)
+    runs, failed = read_runs(tmp_path)
+    written = save_figures(
+        tmp_path / "figures", leaderboard(runs, failed), runs, [(tmp_path / "a").mkdir, (tmp_path / "b").mkdir]
+    )
+    check(written, [f"polymnist-bundled-quick-{name}.png" for name in NAMES])
+    assert (tmp_path / "a").is_dir()
+    assert (tmp_path / "b").is_dir()
+
+
 def test_priors_have_two_figures(tmp_path):
     write_models(tmp_path)
-    names = [*NAMES, "priors", "gap-closed"]
+    names = sorted([*NAMES, "priors", "gap-closed"])
     check(figures_of(tmp_path), [f"polymnist-bundled-quick-{name}.png" for name in names])
 
 
