@@ -44,7 +44,7 @@ class JointCoherence(Evaluator):
 
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """`joint_coherence` samples the model's prior, `joint_coherence_base` the base p0 alone (T = 0 Langevin steps;
-        the same distribution where the prior is no energy), and `joint_coherence_aggregate` the aggregate posterior:
+        the same samples where the prior is no energy), and `joint_coherence_aggregate` the aggregate posterior:
         z ~ q(z | X) of held-out tuples, with private latents from their prior. The last is what a prior gives that fits
         the aggregate posterior perfectly; a narrower one can pass it."""
         return dict(joint_measures(context, context.classifiers))

@@ -107,13 +107,20 @@ class Context:
         Raises:
             FloatingPointError: decoded items are not finite.
         """
+        source = self._drawn(source)
         self.predict_all([source])
         return self._predictions[source]
+
+    def _drawn(self, source: Source) -> Source:
+        """A p0 that is the prior itself needs no samples of its own."""
+        return "prior" if source == "base" and not self.method.has_base else source
 
     @torch.no_grad()
     def predict_all(self, sources: Sequence[Source]) -> None:
         """As `predictions`, of several sources together, so that an encoder sees each batch once."""
-        parts: dict[Source, list[Predictions]] = {s: [] for s in sources if s not in self._predictions}
+        parts: dict[Source, list[Predictions]] = {
+            s: [] for s in map(self._drawn, sources) if s not in self._predictions
+        }
         for source, items in self.items(list(parts)):
             parts[source].append(self._classified(items, source))
         for source, pieces in parts.items():

@@ -198,6 +198,11 @@ class Method(nn.Module, ABC):
         """n latents from the base p0 alone: the prior without its energy, if it has one."""
         return self.with_private(self.prior.sample_base(n, streams), streams)
 
+    @property
+    def has_base(self) -> bool:
+        """Whether p0 is another distribution than the prior."""
+        return type(self).sample_base is not Method.sample_base or self.prior.has_base()
+
     def with_prior(self, prior: Prior) -> Self:
         """The same model under another prior of z. It shares networks and mode with this one, which stays as it is."""
         other = copy(self)

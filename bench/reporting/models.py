@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 from methods import METHODS, PRIORS
-from methods.priors.base import Prior
 
 
 @lru_cache(maxsize=1024)
@@ -21,9 +20,8 @@ def base_method(method: str) -> str:
 
 @lru_cache(maxsize=1024)
 def has_base(prior: str) -> bool:
-    """Whether p0 is another distribution than the prior itself, as an energy's is. A prior that is not here may have
-    one."""
+    """`Prior.has_base` of the prior of that name; one that is not here may have one."""
     try:
-        return PRIORS.load(prior).sample_base is not Prior.sample_base
+        return PRIORS.load(prior).has_base()
     except Exception:  # as above
         return True

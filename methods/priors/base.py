@@ -82,6 +82,11 @@ class Prior(nn.Module, ABC):
         """[n, D] from the base distribution p0, which is the prior itself where it has no energy."""
         return self.sample(n, streams)
 
+    @classmethod
+    def has_base(cls) -> bool:
+        """Whether p0 is another distribution than the prior itself, as an energy's is."""
+        return cls.sample_base is not Prior.sample_base
+
     def kl(self, q: Distribution, z: Tensor | None, streams: Streams, progress: float = 1.0) -> Tensor:
         """KL(q || p) of posteriors q [..., D], here its estimate at one sample z ~ q of each: [...].
 

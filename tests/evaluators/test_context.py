@@ -35,8 +35,9 @@ def test_each_batch_is_encoded_once_for_all_subsets(name):
     assert sorted(counted) == sorted(2 * list(method.encoders))
 
 
-def test_each_source_is_decoded_once_for_all_measures():
-    data, method = image_data(), make_method("mmvae").eval()
+@pytest.mark.parametrize(("name", "sources"), [("mmvae", 2), ("ebm-base", 3)])
+def test_each_source_is_decoded_once_for_all_measures(name, sources):
+    data, method = image_data(), make_method(name).eval()
     calls = []
     decode = method.decode
     method.decode = lambda latents, names: calls.append(len(latents)) or decode(latents, names)
@@ -44,7 +45,7 @@ def test_each_source_is_decoded_once_for_all_measures():
     for _ in range(2):
         evaluate("cross", shared)
         evaluate("joint", shared)
-    assert calls == [40] * (3 + 3)  # three sources; prior, base and aggregate posterior
+    assert calls == [40] * (3 + sources)  # three modalities; prior, p0 if it is another one, and aggregate posterior
 
 
 def test_a_measure_does_not_depend_on_which_were_asked_before():
@@ -70,7 +71,7 @@ def test_a_changed_context_starts_with_no_predictions():
 
 
 def test_features_are_kept_where_a_measure_needs_them():
-    shared = context(make_method("mvae").eval(), image_data())
+    shared = context(make_method("ebm-base").eval(), image_data())
     kept = {source: bool(shared.predictions(source).features) for source in ("real", "prior", "base", "aggregate")}
     assert kept == {"real": True, "prior": True, "base": False, "aggregate": True}
     one, two = shared.predictions(("m0",)), shared.predictions(("m0", "m1"))
@@ -108,6 +109,13 @@ def test_streams_are_of_the_seed_and_the_purpose():
     assert torch.equal(draws[0], draws[2])
     assert not torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[3])
+
+
+@pytest.mark.parametrize(("method", "same"), [("mmvae", True), ("ebm-base", False)])
+def test_a_p0_that_is_the_prior_has_no_samples_of_its_own(method, same):
+    data = image_data()
+    shared = context(make_method(method, modalities=data.modalities).eval(), data)
+    assert (shared.predictions("base") is shared.predictions("prior")) == same
 
 
 def test_generated_items_are_in_the_form_that_classifiers_take():
