@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from bench.runs.records import read_records
+from tests.bench.rundirs import write_run
 from tests.docs.blocks import load_script
 
 STEP = {"before": 0.2, "after": 0.1}
@@ -24,6 +26,7 @@ def script(monkeypatch):
                 writer = csv.DictWriter(file, ["way", *row])
                 writer.writeheader()
                 writer.writerows([row | {"way": "naive", "seconds": 9}, row | {"way": "suite"}])
+        return 300.4
 
     calls = script.calls = []
     monkeypatch.setattr(script.Checkout, "bench", bench)
@@ -44,7 +47,13 @@ def test_a_ratio_above_one_says_that_the_later_is_faster(script, monkeypatch, tm
     step = rows["conv, training step"]
     assert (step["seconds_before"], step["seconds_after"], step["ratio"], step["turns"]) == ("0.2", "0.1", "2.000", "2")
     assert rows["quick, coherence of 10,000 by 500 tuples"]["ratio"] == "1.000"
-    assert list(rows)[-3:] == ["quick table", "report", "all runs there"]
+    commands = ["quick table", "report", "all runs there"]
+    many = [f"{command}, 5,000 runs" for command in ("report", "status", "compare")]
+    assert list(rows)[-6:] == [*commands, *many]
+    assert (step["mib_before"], rows["report"]["mib_before"], rows["report, 5,000 runs"]["mib_after"]) == (
+        *("", "300"),
+        "300",
+    )
     assert (step["revision_before"], rows["report"]["revision_after"]) == ("0123456789ab", "abc")
 
 
@@ -52,7 +61,7 @@ def test_the_checkouts_take_turns(script, monkeypatch, tmp_path):
     main(script, monkeypatch, tmp_path, "--turns", "3")
     speeds = [name for name, command in script.calls if command == "speed"]
     assert speeds == ["before", "after"] * 6
-    assert [name for name, command in script.calls if command == "report"] == ["before", "after"] * 3
+    assert [name for name, command in script.calls if command == "report"] == ["before", "after"] * 6
 
 
 def test_what_was_measured_is_not_measured_again(script, monkeypatch, tmp_path):
@@ -63,3 +72,15 @@ def test_what_was_measured_is_not_measured_again(script, monkeypatch, tmp_path):
     rows = main(script, monkeypatch, tmp_path)
     assert not script.calls
     assert (rows["quick table"]["seconds_after"], rows["quick table"]["revision_after"]) == ("240", "earlier")
+
+
+def test_many_runs_are_the_tables_with_other_seeds(script, monkeypatch, tmp_path):
+    monkeypatch.setattr(script, "MANY", 5)
+    runs = [write_run(tmp_path / "work" / "out-after", method=method) for method in ("mmvae", "mopoe")]
+    (runs[0] / "checkpoint.pt").write_text("weights")
+    checkout = script.Checkout("after", tmp_path, tmp_path / "work")
+    for _ in range(2):
+        checkout.multiply()
+    found = [(record.identity.method, record.identity.seed) for record in read_records(checkout.many, pytest.fail)]
+    assert found == [("mmvae", 0), ("mmvae", 1), ("mmvae", 2), ("mopoe", 0), ("mopoe", 1)]
+    assert not list(checkout.many.rglob("checkpoint.pt"))
