@@ -102,7 +102,8 @@ class Context:
             source: "real" held-out tuples; samples of the "prior" or its "base" p0; the "aggregate" posterior, z
                 encoded from held-out tuples with private latents from their prior; or modalities S, from which z is
                 encoded. One modality generates all; several generate those outside S. The features of these, and of
-                p0, are not kept; and of these and of real items the published classifiers are not asked.
+                a p0 that is not the prior, are not kept; and of these and of real items the published classifiers are
+                not asked.
 
         Raises:
             FloatingPointError: decoded items are not finite.
@@ -112,7 +113,7 @@ class Context:
         return self._predictions[source]
 
     def _drawn(self, source: Source) -> Source:
-        """A p0 that is the prior itself needs no samples of its own."""
+        """A p0 that is the prior itself has the same samples."""
         return "prior" if source == "base" and not self.method.has_base else source
 
     @torch.no_grad()
@@ -156,7 +157,7 @@ class Context:
         Real tuples have no latents."""
         for sampled in [name for name in SAMPLED if name in sources]:
             sample = self.method.sample_prior if sampled == "prior" else self.method.sample_base
-            streams = self.streams(sampled)
+            streams = self.streams(sampled if self.method.has_base else "prior")
             for start in range(0, self.samples, self.batch_size):
                 yield sampled, {}, sample(min(self.batch_size, self.samples - start), streams)
         from_tuples = {s: self.streams("+".join(s) if isinstance(s, tuple) else s) for s in sources if s not in SAMPLED}

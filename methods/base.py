@@ -200,8 +200,9 @@ class Method(nn.Module, ABC):
 
     @property
     def has_base(self) -> bool:
-        """Whether p0 is another distribution than the prior."""
-        return type(self).sample_base is not Method.sample_base or self.prior.has_base()
+        """Whether p0 may be another distribution than the prior."""
+        own = (type(self).sample_prior, type(self).sample_base) == (Method.sample_prior, Method.sample_base)
+        return self.prior.has_base() if own else True
 
     def with_prior(self, prior: Prior) -> Self:
         """The same model under another prior of z. It shares networks and mode with this one, which stays as it is."""

@@ -5,7 +5,8 @@
 
 Measured are training steps and coherence by `bench speed` with the convolutional and the quick preset's networks, the
 whole quick table, a report on it, a command all of whose runs are there, and commands over 5,000 runs that are copies
-of the table's, each with another seed. A ratio above 1 says that AFTER is faster; memory is the largest resident set.
+of the table's, each with a seed of its own. A ratio above 1 says that AFTER is faster; memory is the largest resident
+set of one process.
 Each checkout runs its own code with this Python, and with a cache of its own that is empty at first: the first table
 makes data and classifiers. What WORK holds is not measured again.
 """
@@ -87,18 +88,21 @@ class Checkout:
         return Measured(*json.loads(path.read_text()))
 
     def multiply(self) -> None:
-        """Fills `many` with MANY runs: the table's again and again, each time as other seeds; without checkpoints and
+        """Fills `many` with MANY runs: the table's again and again, each as another seed; without checkpoints and
         pictures."""
-        if self.many.exists() or not (runs := sorted(self.out.glob("runs/*/*/*/seed-*"))):
+        runs = sorted(self.out.glob("runs/*/*/*/seed-*"))
+        if not runs:
+            raise SystemExit(f"{self.out} has no runs, of which {self.work} has the times: empty {self.work}")
+        if self.many.exists():
             return
         part = self.many.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
         for number in range(MANY):
-            run, seed = runs[number % len(runs)], number // len(runs)
-            target = part / run.parent.relative_to(self.out) / f"seed-{seed}"
+            run = runs[number % len(runs)]
+            target = part / run.parent.relative_to(self.out) / f"seed-{number}"
             shutil.copytree(run, target, ignore=shutil.ignore_patterns("*.pt", "*.png", "lock"))
             origin = json.loads((target / "provenance.json").read_text())
-            (target / "provenance.json").write_text(json.dumps(origin | {"seed": seed}))
+            (target / "provenance.json").write_text(json.dumps(origin | {"seed": number}))
         part.rename(self.many)
 
 
@@ -139,8 +143,8 @@ def _row(measured: str, method: str, times: Times) -> dict[str, object]:
     before, after = (statistics.median(took.seconds for took in times[name]) for name in ("before", "after"))
     row = {"measured": measured, "method": method, "seconds_before": f"{before:.4g}", "seconds_after": f"{after:.4g}"}
     revisions = {f"revision_{name}": " ".join(dict.fromkeys(took.revision for took in times[name])) for name in times}
-    most = {f"mib_{name}": max((took.mib for took in times[name] if took.mib), default="") for name in times}
-    memory = {column: mib and f"{mib:.0f}" for column, mib in most.items()}
+    known = {name: [took.mib for took in times[name] if took.mib is not None] for name in times}
+    memory = {f"mib_{name}": f"{max(mib):.0f}" if mib else "" for name, mib in known.items()}
     return row | {"ratio": f"{before / after:.3f}", **memory, "turns": len(times["before"])} | revisions
 
 

@@ -1,6 +1,6 @@
 """What each file of a run's directory holds, as typed values. Every reader raises `Unreadable`, and nothing else.
 
-A measures file is read measure by measure: a damaged one is left out and named, and the others stay.
+Files of measures are in `bench.runs.measured`.
 """
 
 from __future__ import annotations

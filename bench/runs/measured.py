@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 from msgspec.json import Decoder
 from msgspec.structs import asdict
 
@@ -16,11 +17,13 @@ from bench.runs import reading
 from bench.runs.reading import Unreadable
 
 Name = Annotated[str, Meta(pattern=rf"\A(?:{reading.NAME.pattern})\Z")]
+Number = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]  # finite
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 N = TypeVar("N")
 M = TypeVar("M")
 
+BETTER = ("higher", "lower", None)
 FIT = ("fit_seconds", "parameters", "milliseconds_per_1000_samples")  # numbers of a fitted prior, beside its measures
 
 
@@ -35,20 +38,22 @@ class StoredMeasure(Struct, gc=False):
     """A measure as it was written; the fields are those of `evaluators.base.Measure`. Its decoder checks them, as a
     report has hundreds of thousands of measures."""
 
-    value: float
+    value: Number
     protocol: str
     n: Count
-    better: Literal["higher", "lower"] | None = None
-    low: float | None = None
-    high: float | None = None
+    better: str | None = None
+    low: Number | None = None
+    high: Number | None = None
     interval: str | None = None
-    chance: float | None = None
-    ceiling: float | None = None
+    chance: Number | None = None
+    ceiling: Number | None = None
     details: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
         self.protocol = reading.shortened(self.protocol)
-        self.interval = reading.shortened(self.interval) if self.interval else None
+        self.interval = reading.shortened(self.interval) or None if self.interval else None
+        if self.better not in BETTER:
+            raise ValueError("better should be higher, lower or null")
 
 
 @dataclass(frozen=True)
@@ -88,33 +93,33 @@ class _File(Struct, Generic[N, M], kw_only=True):
 
 
 class _MeasuresFile(_File[N, M], kw_only=True):
-    evaluator: Name
-    seconds: float | None = None
+    evaluator: str
+    seconds: Number | None = None
 
 
 class _Record(Struct):
-    energy_gap: float | None = None
+    energy_gap: Number | None = None
 
 
 class _PriorFile(_File[N, M], kw_only=True):
-    prior: Name
+    prior: str
     label: str
-    fit_seconds: float | None = None
+    fit_seconds: Number | None = None
     parameters: Count | None = None
-    milliseconds_per_1000_samples: float | None = None
+    milliseconds_per_1000_samples: Number | None = None
     record: _Record | None = None
 
 
 # Of whole files, and of those that have a damaged measure.
-_MEASURES = Decoder(_MeasuresFile[Name, StoredMeasure]), Decoder(_MeasuresFile[str, Raw])
-_PRIOR = Decoder(_PriorFile[Name, StoredMeasure]), Decoder(_PriorFile[str, Raw])
-_MEASURE = Decoder(StoredMeasure)
+_MEASURES = Decoder(_MeasuresFile[Name, StoredMeasure]), Decoder(_MeasuresFile[str, Any])
+_PRIOR = Decoder(_PriorFile[Name, StoredMeasure]), Decoder(_PriorFile[str, Any])
 
 
 def read_measures(path: Path) -> MeasureSet:
     """measures/<evaluator>@<key>.json."""
     file, shared = _read(path, *_MEASURES)
-    return MeasureSet(path, file.evaluator, **shared, seconds=file.seconds or 0.0)
+    evaluator = reading.name({"evaluator": file.evaluator}, "evaluator")
+    return MeasureSet(path, evaluator, **shared, seconds=file.seconds or 0.0)
 
 
 def read_prior(path: Path) -> PriorSet:
@@ -124,7 +129,8 @@ def read_prior(path: Path) -> PriorSet:
         raise Unreadable(f"label is {label!r}, which no fitted prior has")
     fit = {**asdict(file), **asdict(file.record or _Record())}
     known = {key: fit[key] for key in (*FIT, "energy_gap") if fit[key] is not None}
-    return PriorSet(path, file.prior, label, **shared, fit=known)
+    prior = reading.name({"prior": file.prior}, "prior")
+    return PriorSet(path, prior, label, **shared, fit=known)
 
 
 def _read(path: Path, whole: Decoder[Any], damaged: Decoder[Any]) -> tuple[Any, dict[str, Any]]:
@@ -142,10 +148,16 @@ def _read(path: Path, whole: Decoder[Any], damaged: Decoder[Any]) -> tuple[Any, 
     return file, {**parts, "problems": tuple(problems)}
 
 
-def _readable(measures: Mapping[str, Raw], problems: list[str]) -> Iterator[tuple[str, StoredMeasure]]:
+def _readable(measures: Mapping[str, Any], problems: list[str]) -> Iterator[tuple[str, StoredMeasure]]:
     for name, content in measures.items():
         try:
-            reading.name({"a measure": name}, "a measure")
-            yield name, reading.decoded(content, _MEASURE)
+            yield reading.name({"a measure": name}, "a measure"), _measure(content)
         except Unreadable as error:
-            problems.append(f"{reading.shortened(name, 64)} is left out: it {error}")
+            problems.append(f"{reading.shortened(name, 64)} is left out: {error}")
+
+
+def _measure(content: Any) -> StoredMeasure:
+    try:
+        return reading.converted(content, StoredMeasure)
+    except Unreadable as error:
+        raise Unreadable(f"it {error}") from None

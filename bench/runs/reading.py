@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from msgspec import Raw, ValidationError
+from msgspec import ValidationError, convert
 from msgspec.json import Decoder
 
-from bench.runs.store import read_regular
+from bench.runs.store import parse_json, read_regular
 
 T = TypeVar("T")
 
@@ -70,14 +70,30 @@ def read_tree(path: Path) -> dict[str, Any]:
 _ANY = Decoder(Any)
 
 
-def decoded(content: bytes | Raw, decoder: Decoder[T] = _ANY) -> T:
+def decoded(content: bytes, decoder: Decoder[T] = _ANY) -> T:
     """What the JSON says, of the decoder's type. Raises Unreadable."""
     try:
         return decoder.decode(content)
-    except ValidationError as error:
-        raise Unreadable(f"is damaged ({shortened(str(error), 120)})") from None
+    except (ValueError, RecursionError):
+        # Slower, but it says what is wrong, and reads what Python writes of paths that are not UTF-8.
+        kind: Any = decoder.type  # not only classes
+        found: T = converted(_plain(content), kind)
+        return found
+
+
+def _plain(content: bytes) -> Any:
+    try:
+        return parse_json(content)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"is no JSON ({shortened(str(error), 80)})") from None
+
+
+def converted(tree: Any, kind: type[T]) -> T:
+    """What was parsed, as a value of that type. Raises Unreadable."""
+    try:
+        return convert(tree, kind)
+    except ValidationError as error:
+        raise Unreadable(f"is damaged ({shortened(str(error), 120)})") from None
 
 
 def parse_config(text: str) -> dict[str, Any]:
@@ -148,9 +164,6 @@ def text(tree: Mapping[str, Any], key: str, default: str | None = None) -> str:
 
 def number(tree: Mapping[str, Any], key: str) -> float:
     """A finite number. Raises Unreadable."""
-    value = tree.get(key)
-    if type(value) is float and math.isfinite(value):  # nearly always: a report asks a million times
-        return value
     value = _take(tree, key)
     if not is_number(value):
         raise Unreadable(f"{key} should be a finite number, and is {_kind(value)}")

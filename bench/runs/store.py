@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import msgspec
-
 from bench.errors import BenchError, DataMissing, UsageError, printable
 
 TEMPORARY, DOOMED = ".tmp", ".old"
@@ -158,9 +156,18 @@ def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
 def read_json(path: Path) -> Any:
     """Raises OSError as `read_regular`, and ValueError for what is not JSON, or not as `write_json` writes it."""
     try:
-        return msgspec.json.decode(read_regular(path))
+        return parse_json(read_regular(path))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def parse_json(content: bytes) -> Any:
+    """Raises ValueError, or RecursionError where it is nested too deeply. NaN and infinities are refused."""
+    return json.loads(content.decode(), parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 @contextmanager

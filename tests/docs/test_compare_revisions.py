@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
@@ -26,9 +27,12 @@ def script(monkeypatch):
                 writer = csv.DictWriter(file, ["way", *row])
                 writer.writeheader()
                 writer.writerows([row | {"way": "naive", "seconds": 9}, row | {"way": "suite"}])
+        elif not self.out.exists():
+            write_run(self.out)
         return 300.4
 
     calls = script.calls = []
+    monkeypatch.setattr(script, "MANY", 5)
     monkeypatch.setattr(script.Checkout, "bench", bench)
     monkeypatch.setattr(script.subprocess, "run", lambda *_, **__: script.subprocess.CompletedProcess([], 0, "abc\n"))
     return script
@@ -48,9 +52,9 @@ def test_a_ratio_above_one_says_that_the_later_is_faster(script, monkeypatch, tm
     assert (step["seconds_before"], step["seconds_after"], step["ratio"], step["turns"]) == ("0.2", "0.1", "2.000", "2")
     assert rows["quick, coherence of 10,000 by 500 tuples"]["ratio"] == "1.000"
     commands = ["quick table", "report", "all runs there"]
-    many = [f"{command}, 5,000 runs" for command in ("report", "status", "compare")]
+    many = [f"{command}, 5 runs" for command in ("report", "status", "compare")]
     assert list(rows)[-6:] == [*commands, *many]
-    assert (step["mib_before"], rows["report"]["mib_before"], rows["report, 5,000 runs"]["mib_after"]) == (
+    assert (step["mib_before"], rows["report"]["mib_before"], rows["report, 5 runs"]["mib_after"]) == (
         *("", "300"),
         "300",
     )
@@ -74,13 +78,19 @@ def test_what_was_measured_is_not_measured_again(script, monkeypatch, tmp_path):
     assert (rows["quick table"]["seconds_after"], rows["quick table"]["revision_after"]) == ("240", "earlier")
 
 
-def test_many_runs_are_the_tables_with_other_seeds(script, monkeypatch, tmp_path):
-    monkeypatch.setattr(script, "MANY", 5)
+def test_times_without_their_runs_are_refused(script, monkeypatch, tmp_path):
+    main(script, monkeypatch, tmp_path)
+    shutil.rmtree(tmp_path / "work" / "out-after")
+    with pytest.raises(SystemExit, match="out-after has no runs"):
+        main(script, monkeypatch, tmp_path)
+
+
+def test_many_runs_are_the_tables_with_other_seeds(script, tmp_path):
     runs = [write_run(tmp_path / "work" / "out-after", method=method) for method in ("mmvae", "mopoe")]
     (runs[0] / "checkpoint.pt").write_text("weights")
     checkout = script.Checkout("after", tmp_path, tmp_path / "work")
     for _ in range(2):
         checkout.multiply()
     found = [(record.identity.method, record.identity.seed) for record in read_records(checkout.many, pytest.fail)]
-    assert found == [("mmvae", 0), ("mmvae", 1), ("mmvae", 2), ("mopoe", 0), ("mopoe", 1)]
+    assert found == [("mmvae", 0), ("mmvae", 2), ("mmvae", 4), ("mopoe", 1), ("mopoe", 3)]
     assert not list(checkout.many.rglob("checkpoint.pt"))

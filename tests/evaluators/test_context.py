@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from evaluators.context import Context
+from methods.base import Latents
+from methods.mmvae import MMVAE
 from tests.conftest import make_method
 from tests.evaluators.oracle import NoClassifiers, Oracle, ToyClassifiers, context, evaluate
 from tests.toy import HETERO_MODALITIES, hetero_data, image_data
@@ -134,3 +136,25 @@ def test_without_labels_there_is_nothing_to_predict():
     method = make_method("mopoe", modalities=HETERO_MODALITIES).eval()
     predictions = context(method, data, samples=12, classifiers=NoClassifiers()).predictions("prior")
     assert (predictions.labels, predictions.features) == ({}, {})
+
+
+class Shifted(MMVAE):
+    """Has a prior of its own, and leaves p0 as it was."""
+
+    def sample_prior(self, n, streams):
+        return Latents(super().sample_prior(n, streams).z + 1)
+
+
+def test_a_prior_of_a_methods_own_has_another_p0():
+    data, plain = image_data(), make_method("mmvae")
+    shifted = Shifted(plain.config, list(plain.modalities.values())).eval()
+    means = [latents.z.mean().item() for _, _, latents in context(shifted, data).latents(["prior", "base"])]
+    assert max(means) > min(means) + 0.5
+    assert context(shifted, data).predictions("base") is not context(shifted, data).predictions("prior")
+
+
+def test_the_items_of_a_p0_that_is_the_prior_are_the_priors():
+    data = image_data()
+    shared = context(make_method("mmvae", modalities=data.modalities).eval(), data)
+    prior, base = ([items["m0"] for _, items in shared.items([source])] for source in ("prior", "base"))
+    assert torch.equal(torch.cat(prior), torch.cat(base))

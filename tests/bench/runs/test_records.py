@@ -186,9 +186,9 @@ def test_a_damaged_measure_is_left_out_and_the_others_of_its_file_stay(tmp_path,
         ("config.yaml", "method: !!python/object:os.system x", "is no YAML"),
         ("config.yaml", "method: ../../../etc", "method should be a name"),
         ("config.yaml", "method: 2001-99-99", "is no YAML"),
-        ("provenance.json", '{"seed": NaN}', "is no JSON"),
-        ("provenance.json", '{"seed": ' + "9" * 5000 + "}", "is damaged (Integer value out of range"),
-        ("training.json", '{"seconds": 1e999}', "is damaged (Number out of range"),
+        ("provenance.json", '{"seed": NaN}', "is no JSON (NaN is no number)"),
+        ("provenance.json", '{"seed": ' + "9" * 5000 + "}", "is no JSON (Exceeds the limit"),
+        ("training.json", '{"seconds": 1e999}', "seconds should be a finite number, and is inf"),
         ("training.json", '{"seconds": "1\\u001b[31m"}', "seconds should be a finite number, and is '1\\x1b[31m'"),
     ],
 )
@@ -199,6 +199,29 @@ def test_files_that_mean_harm_are_told_in_a_sentence(tmp_path, file, content, pr
     assert str(run / file) in found
     assert problem in found
     assert "\x1b" not in found
+
+
+def test_paths_that_are_no_utf8_cost_no_run(tmp_path):
+    """Python writes them as lone surrogates, which other readers of JSON refuse."""
+    file = measure_file(run := write_run(tmp_path), "joint")
+    for path in (run / "provenance.json", file):
+        edit_json(path, "argv" if path.parent == run else "settings", value={"out": os.fsdecode(b"r\xe9")})
+    record = read_record(run)
+    assert record.problems == ()
+    assert "joint" in [part.evaluator for part in record.measures]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("n",), -1, "joint_coherence_base is left out: it is damaged (Expected `int` >= 0 - at `$.n`)"),
+        (("better",), "up", "joint_coherence_base is left out: it is damaged (better should be higher, lower or null)"),
+    ],
+)
+def test_what_is_wrong_with_a_measure_is_said(tmp_path, place, value, said):
+    edit_json(measure_file(write_run(tmp_path), "joint"), "measures", "joint_coherence_base", *place, value=value)
+    (problem,) = read_record(next(tmp_path.glob("runs/*/*/*/*"))).problems
+    assert problem.endswith(said)
 
 
 @pytest.mark.parametrize("key", ["method", "dataset", "source", "fingerprint"])
