@@ -56,7 +56,7 @@ class Checkout:
         self.revision = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def bench(self, *arguments: str) -> float:
-        """The largest resident set, in MiB. Raises CalledProcessError where the command fails."""
+        """The largest resident set, in MiB. Raises SystemExit where the command fails."""
         paths = [str(self.path), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "BENCH_CACHE": str(self.cache)}
         command = [sys.executable, "-m", "bench", *arguments]
@@ -64,7 +64,7 @@ class Checkout:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command)
+            raise SystemExit(f"`bench {arguments[0]}` of {self.path} failed, with {process.returncode}: see above")
         return usage.ru_maxrss / 1024
 
     def speed(self, kind: str, turn: int, *options: str) -> list[dict[str, str]]:
