@@ -5,7 +5,7 @@
 
 Measured are training steps and coherence by `bench speed` with the convolutional and the quick preset's networks, the
 whole quick table, a report on it, a command all of whose runs are there, and commands over 5,000 runs that are copies
-of the table's, each with a seed of its own. A ratio above 1 says that AFTER is faster; memory is the largest resident
+of the table's, each time with another seed. A ratio above 1 says that AFTER is faster; memory is the largest resident
 set of one process.
 Each checkout runs its own code with this Python, and with a cache of its own that is empty at first: the first table
 makes data and classifiers. What WORK holds is not measured again.
@@ -88,9 +88,9 @@ class Checkout:
         return Measured(*json.loads(path.read_text()))
 
     def multiply(self) -> None:
-        """Fills `many` with MANY runs: the table's again and again, each as another seed; without checkpoints and
-        pictures."""
-        runs = sorted(self.out.glob("runs/*/*/*/seed-*"))
+        """Fills `many` with MANY runs: one of each configuration of the table's again and again, each time as another
+        seed; without checkpoints and pictures."""
+        runs = list({run.parent: run for run in sorted(self.out.glob("runs/*/*/*/seed-*"))}.values())
         if not runs:
             raise SystemExit(f"{self.out} has no runs, of which {self.work} has the times: empty {self.work}")
         if self.many.exists():
@@ -98,11 +98,11 @@ class Checkout:
         part = self.many.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
         for number in range(MANY):
-            run = runs[number % len(runs)]
-            target = part / run.parent.relative_to(self.out) / f"seed-{number}"
+            run, seed = runs[number % len(runs)], number // len(runs)
+            target = part / run.parent.relative_to(self.out) / f"seed-{seed}"
             shutil.copytree(run, target, ignore=shutil.ignore_patterns("*.pt", "*.png", "lock"))
             origin = json.loads((target / "provenance.json").read_text())
-            (target / "provenance.json").write_text(json.dumps(origin | {"seed": number}))
+            (target / "provenance.json").write_text(json.dumps(origin | {"seed": seed}))
         part.rename(self.many)
 
 

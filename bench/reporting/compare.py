@@ -26,6 +26,7 @@ from bench.runs.measured import StoredMeasure
 # Runs are compared only where all of these, and the seed, are the same.
 SHARED = [key for key in GROUP if key not in ("method", "config_hash")]
 FROM_ONE = "cross_coherence_1"
+MOST_SEEDS = 10  # that are named one by one
 HIDDEN = "prior_settings"  # told apart by the prior's label already
 
 Row = dict[Any, Any]
@@ -149,7 +150,11 @@ def _place(row: Mapping[Any, Any]) -> str:
 
 
 def _seeds(rows: Sequence[Row]) -> str:
-    return ", ".join(map(str, sorted({row["seed"] for row in rows})))
+    """Such as 0, 1, 2; of many the first and the last, and how many."""
+    first, *rest = map(str, sorted({row["seed"] for row in rows}))
+    if len(rest) < MOST_SEEDS:
+        return ", ".join([first, *rest])
+    return f"{first}, {rest[0]}, …, {rest[-1]} ({len(rest) + 1} in all)"
 
 
 def markdown(table: pd.DataFrame) -> str:

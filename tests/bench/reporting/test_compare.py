@@ -50,6 +50,14 @@ def test_one_shared_seed_is_binomial_and_says_so(tmp_path):
     assert not any(word in text for word in ("above", "below", "better than", "worse"))
 
 
+def test_many_seeds_are_named_by_the_first_the_last_and_their_number(tmp_path):
+    write_runs(tmp_path, "mmvae", [0.5] * 12)
+    write_runs(tmp_path, "mopoe", [0.5] * 2, first=20)
+    found = refusal(tmp_path, "mmvae", "mopoe")
+    assert "seeds 0, 1, …, 11 (12 in all)\n" in found
+    assert "seeds 20, 21\n" in found
+
+
 def test_only_shared_seeds_count(tmp_path):
     write_runs(tmp_path, "ebm-base", (0.1, 0.6, 0.8), first=8)
     write_runs(tmp_path, "mmvae", (0.5, 0.5, 0.1), first=9)
