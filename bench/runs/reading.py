@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from msgspec import ValidationError, convert
+from msgspec import convert
 from msgspec.json import Decoder
 
 from bench.runs.store import parse_json, read_regular
@@ -92,7 +92,10 @@ def converted(tree: Any, kind: type[T]) -> T:
     """What was parsed, as a value of that type. Raises Unreadable."""
     try:
         return convert(tree, kind)
-    except ValidationError as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # text that is no UTF-8 where a number should be is no ValidationError
         raise Unreadable(f"is damaged ({shortened(str(error), 120)})") from None
 
 

@@ -166,6 +166,7 @@ def test_to_read_records_imports_no_torch():
         (("low",), [0]),
         (("better",), "faster"),
         (("details",), [1]),
+        (("high",), "\ud800"),
     ],
 )
 def test_a_damaged_measure_is_left_out_and_the_others_of_its_file_stay(tmp_path, place, value):
