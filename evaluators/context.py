@@ -114,7 +114,8 @@ class Context:
 
     def _drawn(self, source: Source) -> Source:
         """A p0 that is the prior itself has the same samples."""
-        return "prior" if source == "base" and not self.method.has_base else source
+        same = self.method.samples_by_prior and not self.method.prior.has_base()
+        return "prior" if source == "base" and same else source
 
     @torch.no_grad()
     def predict_all(self, sources: Sequence[Source]) -> None:
@@ -157,7 +158,9 @@ class Context:
         Real tuples have no latents."""
         for sampled in [name for name in SAMPLED if name in sources]:
             sample = self.method.sample_prior if sampled == "prior" else self.method.sample_base
-            streams = self.streams(sampled if self.method.has_base else "prior")
+            # So a plain p0 has the same samples under the model's own prior and under those that are fitted to it.
+            plain = self.method.samples_by_prior and self.method.prior.base_is_plain
+            streams = self.streams("prior" if plain else sampled)
             for start in range(0, self.samples, self.batch_size):
                 yield sampled, {}, sample(min(self.batch_size, self.samples - start), streams)
         from_tuples = {s: self.streams("+".join(s) if isinstance(s, tuple) else s) for s in sources if s not in SAMPLED}

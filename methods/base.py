@@ -199,10 +199,9 @@ class Method(nn.Module, ABC):
         return self.with_private(self.prior.sample_base(n, streams), streams)
 
     @property
-    def has_base(self) -> bool:
-        """Whether p0 may be another distribution than the prior."""
-        own = (type(self).sample_prior, type(self).sample_base) == (Method.sample_prior, Method.sample_base)
-        return self.prior.has_base() if own else True
+    def samples_by_prior(self) -> bool:
+        """Whether z and p0's z are drawn by the prior, and not by the method in a way of its own."""
+        return (type(self).sample_prior, type(self).sample_base) == (Method.sample_prior, Method.sample_base)
 
     def with_prior(self, prior: Prior) -> Self:
         """The same model under another prior of z. It shares networks and mode with this one, which stays as it is."""

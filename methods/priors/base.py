@@ -87,6 +87,11 @@ class Prior(nn.Module, ABC):
         """Whether p0 is another distribution than the prior itself, as an energy's is."""
         return cls.sample_base is not Prior.sample_base
 
+    @property
+    def base_is_plain(self) -> bool:
+        """Whether p0 is the own prior of a model without an energy, whatever prior has been fitted to that model."""
+        return not self.has_base()
+
     def kl(self, q: Distribution, z: Tensor | None, streams: Streams, progress: float = 1.0) -> Tensor:
         """KL(q || p) of posteriors q [..., D], here its estimate at one sample z ~ q of each: [...].
 

@@ -36,6 +36,10 @@ class Standardised(Prior):
     def sample_base(self, n: int, streams: Streams) -> Tensor:
         return self.own.sample_base(n, streams)
 
+    @property
+    def base_is_plain(self) -> bool:
+        return self.own.base_is_plain
+
     def log_partition(self, n: int, streams: Streams) -> tuple[float, float]:
         return self.inner.log_partition(n, streams)  # the change of variables from u to z leaves Z as it is
 
