@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
 
@@ -162,17 +162,11 @@ def write_leaderboard(out: Path, table: pd.DataFrame, runs: pd.DataFrame, failed
     """Writes leaderboard.csv, measures.csv and priors.csv, and last leaderboard.md. Raises OSError, which names the
     file."""
     of_priors = priors_table(runs)
-    files: dict[str, Callable[[IO[bytes]], object]] = {
-        "measures.csv": lambda file: write_measures(runs, file),
-        "leaderboard.csv": lambda file: table.to_csv(file, index=False),
-        "priors.csv": lambda file: of_priors.to_csv(file, index=False),
-    }
-
-    def write(name: str) -> str:
-        if name in files:
-            write_atomic(out / name, files[name])
-            return ""
-        return markdown(table, runs, failed)
-
-    *_, page = shared_out(write, [*files, "leaderboard.md"])
+    work: list[Callable[[], Any]] = [
+        lambda: write_atomic(out / "measures.csv", lambda file: write_measures(runs, file)),
+        lambda: write_atomic(out / "leaderboard.csv", lambda file: table.to_csv(file, index=False)),
+        lambda: write_atomic(out / "priors.csv", lambda file: of_priors.to_csv(file, index=False)),
+        lambda: markdown(table, runs, failed),
+    ]
+    *_, page = shared_out(lambda k: work[k](), range(len(work)))
     write_text(out / "leaderboard.md", page)

@@ -92,10 +92,7 @@ def converted(tree: Any, kind: type[T]) -> T:
     """What was parsed, as a value of that type. Raises Unreadable."""
     try:
         return convert(tree, kind)
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # text that is no UTF-8 where a number should be is no ValidationError
+    except (ValueError, RecursionError) as error:  # not only a ValidationError: of text that is no UTF-8 another one
         raise Unreadable(f"is damaged ({shortened(str(error), 120)})") from None
 
 
