@@ -35,7 +35,7 @@ class Point(NamedTuple):
 
 def pareto_figure(runs: Rows, title: str) -> Figure | None:
     """Joint coherence against Fréchet distance and against coverage: a curve for each method and setting, of at least
-    three values, with all else as in the preset.
+    three values, with all else equal.
 
     Filled: no other configuration in the panel is as good in both. None where there is no such curve.
     """
@@ -74,7 +74,7 @@ def dominates(other: Point, point: Point, more: bool) -> bool:
 
 def _curves(runs: Rows, name: str) -> dict[str, list[Point]]:
     """The points of each method that has enough of them in one numeric setting, in the order of its values."""
-    found: dict[tuple[str, str], dict[float, list[tuple[float, float]]]] = {}
+    found: dict[str, dict[float, list[tuple[float, float]]]] = {}
     keys = _swept(runs)
     for run in runs:
         x, joint = measure(run, name), measure(run, "joint_coherence")
@@ -82,32 +82,31 @@ def _curves(runs: Rows, name: str) -> dict[str, list[Point]]:
             continue
         changed = _settings(run)
         for key in keys.get(run["method"], ()):
-            if set(changed) <= {key} and is_number(value := _value(run["config"], key)):
-                found.setdefault((run["method"], key), {}).setdefault(value, []).append((x.value, joint.value))
+            if is_number(value := _value(run["config"], key)):
+                equal = " ".join(word for setting, word in changed.items() if setting != key)
+                label = f"{run['method']}, {key}" + (f" ({equal})" if equal else "")
+                found.setdefault(label, {}).setdefault(value, []).append((x.value, joint.value))
     return {
-        f"{method}, {key}": [
-            Point(f"{value:g}", *map(fmean, zip(*pairs, strict=True))) for value, pairs in sorted(at.items())
-        ]
-        for (method, key), at in found.items()
+        label: [Point(f"{value:g}", *map(fmean, zip(*pairs, strict=True))) for value, pairs in sorted(at.items())]
+        for label, at in found.items()
         if len(at) >= FEWEST
     }
 
 
 def _swept(runs: Rows) -> dict[str, list[str]]:
-    """For each method, the settings by which alone one of its runs differs from the preset."""
-    keys: dict[str, list[str]] = {}
+    """For each method, the settings in which one of its runs differs from the preset."""
+    keys: dict[str, dict[str, None]] = {}
     for run in runs:
-        if len(changed := _settings(run)) == 1 and changed[0] not in keys.setdefault(run["method"], []):
-            keys[run["method"]].append(changed[0])
-    return keys
+        keys.setdefault(run["method"], {}).update(dict.fromkeys(_settings(run)))
+    return {method: list(names) for method, names in keys.items()}
 
 
-def _settings(run: Mapping[Any, Any]) -> list[str]:
-    """The names of what differs from the preset; of a run whose preset is not known, names that none has."""
+def _settings(run: Mapping[Any, Any]) -> dict[str, str]:
+    """What differs from the preset, `name=value` by name; a run whose preset is not known is alone with its own."""
     try:
-        return [word.partition("=")[0] for word in changed_settings(run["config"])]
+        return {word.partition("=")[0]: word for word in changed_settings(run["config"])}
     except UsageError:
-        return ["?", "?"]
+        return {"config_hash": run["config_hash"]}
 
 
 def _value(config: Any, key: str) -> Any:

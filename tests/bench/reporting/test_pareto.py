@@ -8,10 +8,10 @@ from bench.reporting.rows import read_runs
 from tests.bench.rundirs import config_of, measure, write_real_run, write_set
 
 
-def sweep(out, *values, key="beta", method="mmvae"):
+def sweep(out, *values, key="beta", method="mmvae", others=()):
     """Of runs whose joint coherence is a tenth, two tenths, … and whose distance falls and then rises."""
     for k, value in enumerate(values, 1):
-        path = write_real_run(out, config_of(method, f"{key}={value}"), joint=k / 10)
+        path = write_real_run(out, config_of(method, f"{key}={value}", *others), joint=k / 10)
         write_set(path, "frechet", {"fd_joint": measure(abs(k - 2) + 5.0, "classifier features", 1000)}, 1000)
 
 
@@ -36,6 +36,14 @@ def test_two_values_or_two_settings_are_no_curve(tmp_path):
     sweep(tmp_path, 0.5, 1)
     sweep(tmp_path, 16, key="latent_dim")
     assert drawn(tmp_path) is None
+
+
+def test_a_curve_may_share_another_setting_and_no_curve_mixes_two(tmp_path):
+    sweep(tmp_path, 0.5, 1, 2, others=("trainer.epochs=2",))
+    sweep(tmp_path, 4, 5)
+    figure = drawn(tmp_path)
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["mmvae, beta (trainer.epochs=2)"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0.5", "1", "2"]
 
 
 @pytest.mark.parametrize(
