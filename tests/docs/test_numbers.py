@@ -1,0 +1,67 @@
+"""The tables and pictures of the pages are made of the committed runs."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.docs.blocks import load_script
+
+SCRIPT = load_script("pages")
+
+
+@pytest.fixture(params=SCRIPT.TABLES)
+def table(request):
+    return SCRIPT.TABLES[request.param]
+
+
+@pytest.fixture(params=SCRIPT.PICTURES)
+def picture(request):
+    return SCRIPT.PICTURES[request.param]
+
+
+def cells(lines):
+    """{row and heading: what stands there}."""
+    headings, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    return {f"{row[0]} under {row[1]}, {name}": cell for row in rows for name, cell in zip(headings, row, strict=True)}
+
+
+def test_a_tables_numbers_are_those_of_the_committed_runs(table):
+    written, measured = cells(table.written()), cells(table.made())
+    different = [
+        f"{where}: the page has {written.get(where, 'no such row')}, the runs {measured.get(where, 'no such row')}"
+        for where in written | measured
+        if written.get(where) != measured.get(where)
+    ]
+    assert not different, "\n".join(["python scripts/pages.py writes them:", *different])
+    assert table.written() == table.made()  # also in this order
+
+
+def test_a_pictures_samples_are_those_of_the_committed_runs(picture):
+    with Image.open(picture.file) as file:
+        saved = file.convert("RGB")
+    rows = {row["method"]: row for row in SCRIPT.of_preset(picture.results)}
+    assert saved.size == picture.draw().size
+    for row, methods in enumerate(picture.methods):
+        for column, method in enumerate(methods):
+            left, top = SCRIPT.place(row, column)
+            box = (left, top, left + SCRIPT.SHOWN * SCRIPT.SIDE, top + SCRIPT.MODALITIES * SCRIPT.SIDE)
+            theirs = SCRIPT.samples(picture.results, rows[method])
+            ours, theirs = (np.asarray(image, float) for image in (saved.crop(box), theirs))
+            assert np.abs(ours - theirs).mean() < 8  # of 255: it has fewer colours; of other samples it is 15 and more
+
+
+def test_a_caption_says_method_prior_and_interval():
+    rows = {row["method"]: row for row in SCRIPT.of_preset(SCRIPT.QUICK)}
+    assert SCRIPT.caption(rows["ebm-base"]) == "MMVAE, energy prior: joint coherence 0.89 [0.87, 0.91], 5 seeds"
+
+
+def test_each_row_has_the_published_value_of_its_own_method():
+    published = {row["method"]: row["joint_coherence_poster"] for row in SCRIPT.with_published()}
+    assert published["ebm-base"] == 0.746
+    assert len(published) == len(SCRIPT.with_published())
+
+
+def test_an_interval_takes_several_seeds():
+    row = {"seeds": 1, "joint_coherence": "0.5", "joint_coherence_low": "0.4", "joint_coherence_high": "0.6"}
+    assert SCRIPT.interval(row, "joint_coherence") == "0.500"
+    assert SCRIPT.interval({**row, "seeds": 3}, "joint_coherence") == "0.500 [0.400, 0.600]"
