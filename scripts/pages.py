@@ -31,6 +31,9 @@ NAMES = {
     "mvtcae": "MVTCAE",
     "mvae": "MVAE",
 }
+OWN, BEFORE, AFTER = "its own", ("p0", "its own"), ("bootstrap", "held-out aggregate")  # of the table of priors
+SHOWN_FITS = ("ebm-base", "mmvae", "ebm-generalized", "mmvaeplus", "mopoe", "mmjsd", "mvtcae", "mvae")
+SHORT = "trainer.epochs=15"  # what the trainings of the sweeps have in common
 
 Row = dict[Any, Any]
 
@@ -82,7 +85,8 @@ def of_preset(results: Path) -> list[Row]:
 
 
 def number(value: Any) -> str:
-    return f"{float(value):.3f}"
+    """Three digits; nothing for what was not measured."""
+    return "" if value == "" or pd.isna(value) else f"{float(value):.3f}"
 
 
 def interval(row: Row, metric: str) -> str:
@@ -129,6 +133,48 @@ def poster_rows() -> list[list[str]]:
     ]
 
 
+def of_priors(results: Path) -> pd.DataFrame:
+    """priors.csv: a row for each model and prior, of every seed."""
+    return pd.read_csv(results / "priors.csv", keep_default_na=False, na_values={"joint_coherence": ""})
+
+
+def fitted_rows() -> list[list[str]]:
+    """Joint coherence by prior and method, of the seeds that have fits: references around, the worst fit first."""
+    preset = [row["config_hash"] for row in of_preset(OVERNIGHT)]
+    rows = of_priors(OVERNIGHT)
+    rows = rows[rows["config_hash"].isin(preset)]
+    rows["prior"] = rows["prior"].mask(rows["role"] == "trained", OWN)
+    with_fits = rows.loc[rows["role"] == "fitted", ["method", "seed"]].drop_duplicates()
+    each = rows.merge(with_fits).pivot(index=["prior", "seed"], columns="method", values="joint_coherence")
+    means = each.groupby("prior").mean()
+    fitted = means.drop(index=[*BEFORE, *AFTER]).mean(axis=1).sort_values().index
+    seeds = with_fits.groupby("method")["seed"].agg(lambda found: ", ".join(map(str, sorted(found))))
+    return [
+        ["(seeds)", *(seeds[method] for method in SHOWN_FITS)],
+        *([prior, *(number(means.loc[prior, method]) for method in SHOWN_FITS)] for prior in (*BEFORE, *fitted, *AFTER)),
+    ]
+
+
+def short_rows() -> list[list[str]]:
+    """Trainings of 15 epochs: by method, and by what was set beside the epochs."""
+    rows = pd.read_csv(OVERNIGHT / "leaderboard.csv", keep_default_na=False)
+    rows = rows[(rows["prior"] == "own") & rows["settings"].str.contains(SHORT, regex=False)]
+    own = of_priors(OVERNIGHT).query("role == 'trained'")[["config_hash", "fd_joint", "coverage"]]
+    rows = rows.merge(own, on="config_hash", validate="one_to_one")
+    rows["changed"] = rows["settings"].str.replace(SHORT, "", regex=False).str.strip()
+    return [
+        [
+            row["method"],
+            f"`{row['changed']}`" if row["changed"] else "",
+            *(number(row[f"joint_coherence{end}"]) for end in ("", "_base", "_aggregate")),
+            number(row["cross_coherence"]),
+            f"{float(row['fd_joint']):.1f}",
+            number(row["coverage"]),
+        ]
+        for row in rows.sort_values(["method", "changed"]).to_dict("records")
+    ]
+
+
 def place(row: int, column: int) -> tuple[int, int]:
     """Left and top of a block of samples."""
     return column * (SHOWN * SIDE + GAP), CAPTION + row * (MODALITIES * SIDE + CAPTION + GAP)
@@ -159,6 +205,13 @@ TABLES = {
         "| method | seeds | joint: poster | joint: ours | cross: poster | cross: ours "
         "| joint, robust | held-out aggregate, robust | cross, robust |",
         poster_rows,
+    ),
+    "fitted": Table(REPORT, "| prior of z | " + " | ".join(SHOWN_FITS) + " |", fitted_rows),
+    "short": Table(
+        REPORT,
+        "| method | changed | joint coherence | from p0 | aggregate posterior | cross coherence "
+        "| Fréchet distance | coverage of real items |",
+        short_rows,
     ),
 }
 COMPARED = (("mmvae", "ebm-base"), ("mmvaeplus", "ebm-generalized"))

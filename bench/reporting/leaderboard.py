@@ -168,5 +168,5 @@ def write_leaderboard(out: Path, table: pd.DataFrame, runs: pd.DataFrame, failed
         lambda: write_atomic(out / "priors.csv", lambda file: of_priors.to_csv(file, index=False)),
         lambda: markdown(table, runs, failed),
     ]
-    *_, page = shared_out(lambda k: work[k](), range(len(work)))
+    *_, page = shared_out(work)
     write_text(out / "leaderboard.md", page)

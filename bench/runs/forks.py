@@ -18,35 +18,34 @@ from typing import Any, TypeVar
 from bench.runs.machine import cores
 from bench.runs.process import when_parent_ends
 
-A = TypeVar("A")
 T = TypeVar("T")
 log = logging.getLogger("bench")
 
 MOST = 4  # processes: beyond it, copying takes longer than what it saves
 
 # In a copy: what it is there for, and what it logs meanwhile.
-_work: Callable[[Any], Any]
+_calls: Sequence[Callable[[], Any]]
 _logged: SimpleQueue[logging.LogRecord]
 
 
-def shared_out(work: Callable[[A], T], items: Sequence[A]) -> list[T]:
-    """[work(item) for item in items], from as many processes as this one may use cores.
+def shared_out(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """[call() for call in calls], from as many processes as this one may use cores.
 
     Args:
-        work: results and items are pickled, `work` is not. What it logs is logged here; what it changes is lost.
+        calls: their results are pickled, they are not. What they log is logged here; what they change is lost.
 
     Where copies cannot be made or are not safe this process does all: on other systems than Linux, beside further
     threads, in a process that may have no children, and where one of them was killed.
     """
-    count = min(MOST, len(items), cores()) if sys.platform == "linux" else 1
+    count = min(MOST, len(calls), cores()) if sys.platform == "linux" else 1
     if count < 2 or threading.active_count() > 1 or current_process().daemon:
-        return list(map(work, items))
+        return [call() for call in calls]
     try:
-        with ProcessPoolExecutor(count, get_context("fork"), initializer=_start, initargs=(work,)) as pool:
-            found = list(pool.map(_worked, items))
+        with ProcessPoolExecutor(count, get_context("fork"), initializer=_start, initargs=(calls,)) as pool:
+            found = list(pool.map(_called, range(len(calls))))
     except (OSError, NotImplementedError, BrokenProcessPool) as error:
         log.debug("no copies of this process: %s", error)
-        return list(map(work, items))
+        return [call() for call in calls]
     results = []
     for result, failure, records in found:
         for record in records:
@@ -57,18 +56,18 @@ def shared_out(work: Callable[[A], T], items: Sequence[A]) -> list[T]:
     return results
 
 
-def _start(work: Callable[[Any], Any]) -> None:
-    global _work, _logged
-    _work, _logged = work, SimpleQueue()
+def _start(calls: Sequence[Callable[[], Any]]) -> None:
+    global _calls, _logged
+    _calls, _logged = calls, SimpleQueue()
     log.handlers, log.propagate = [QueueHandler(_logged)], False
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process's parent has it too, and ends all
     when_parent_ends(lambda: os._exit(1))
 
 
-def _worked(item: Any) -> tuple[Any, Exception | None, list[logging.LogRecord]]:
+def _called(number: int) -> tuple[Any, Exception | None, list[logging.LogRecord]]:
     result, error = None, None
     try:
-        result = _work(item)
+        result = _calls[number]()
     except Exception as raised:  # for the caller, who must tell it from a failure of the pool
         error = raised
     return result, error, [_logged.get() for _ in range(_logged.qsize())]

@@ -40,7 +40,7 @@ def save_figures(
     drawings = list(_drawings(folder, table, runs))
     with style(), collected_apart():
         work: list[Callable[[], object]] = [*further, *(partial(_saved, drawing) for drawing in drawings)]
-        saved = shared_out(lambda k: work[k](), range(len(work)))[len(further) :]
+        saved = shared_out(work)[len(further) :]
     written = sorted(drawing.path for drawing, there in zip(drawings, saved) if there)
     names = {drawing.name for drawing in drawings}
     _remove_stale(folder, by_section(records(table)), names, {path.stem for path in written})

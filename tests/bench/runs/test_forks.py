@@ -9,7 +9,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -17,20 +20,25 @@ from bench.runs import forks
 from bench.runs.forks import shared_out
 from bench.runs.machine import cores
 
+T = TypeVar("T")
 log = logging.getLogger("bench")
 several = pytest.mark.skipif(sys.platform != "linux" or cores() < 2, reason="needs Linux and two cores")
 
 
-def test_results_are_in_the_items_order() -> None:
-    base = 7  # in a closure, which could not be pickled
-    assert shared_out(lambda item: item * base, range(20)) == [item * base for item in range(20)]
-    assert shared_out(lambda item: item, []) == []
+def calls_of(work: Callable[[int], T], n: int) -> list[Callable[[], T]]:
+    """work(0), …, work(n − 1); closures, which could not be pickled."""
+    return [partial(work, item) for item in range(n)]
+
+
+def test_results_are_in_the_calls_order() -> None:
+    assert shared_out(calls_of(lambda item: item * 7, 20)) == [item * 7 for item in range(20)]
+    assert shared_out([]) == []
 
 
 @several
 def test_copies_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "active_count", lambda: 1)  # the test runner may have threads
-    pids = shared_out(lambda _: os.getpid(), range(8))
+    pids = shared_out([os.getpid] * 8)
     assert os.getpid() not in pids
     assert len(set(pids)) <= forks.MOST
 
@@ -38,7 +46,7 @@ def test_copies_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
 @several
 def test_what_copies_log_is_logged_here(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(threading, "active_count", lambda: 1)
-    shared_out(lambda item: log.warning("%s is left out", object_of(item)), range(3))
+    shared_out(calls_of(lambda item: log.warning("%s is left out", object_of(item)), 3))
     assert caplog.messages == ["item 0 is left out", "item 1 is left out", "item 2 is left out"]
 
 
@@ -55,7 +63,7 @@ def test_beside_threads_this_process_works_alone() -> None:
     other = threading.Thread(target=done.wait)
     other.start()
     try:
-        assert set(shared_out(lambda _: os.getpid(), range(4))) == {os.getpid()}
+        assert set(shared_out([os.getpid] * 4)) == {os.getpid()}
     finally:
         done.set()
         other.join()
@@ -63,7 +71,7 @@ def test_beside_threads_this_process_works_alone() -> None:
 
 def test_elsewhere_than_on_linux_this_process_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert set(shared_out(lambda _: os.getpid(), range(4))) == {os.getpid()}
+    assert set(shared_out([os.getpid] * 4)) == {os.getpid()}
 
 
 def test_an_error_is_the_callers() -> None:
@@ -73,7 +81,7 @@ def test_an_error_is_the_callers() -> None:
         return item
 
     with pytest.raises(ValueError, match="three"):
-        shared_out(work, range(6))
+        shared_out(calls_of(work, 6))
 
 
 @several
@@ -86,7 +94,7 @@ def test_where_a_copy_is_killed_this_process_does_all(monkeypatch: pytest.Monkey
             os.kill(os.getpid(), signal.SIGKILL)
         return item
 
-    assert shared_out(work, range(6)) == list(range(6))
+    assert shared_out(calls_of(work, 6)) == list(range(6))
 
 
 @several
@@ -99,15 +107,15 @@ def test_where_no_copies_can_be_made_this_process_works_alone(
 
     monkeypatch.setattr(threading, "active_count", lambda: 1)
     monkeypatch.setattr(forks, "ProcessPoolExecutor", refused)
-    assert set(shared_out(lambda _: os.getpid(), range(4))) == {os.getpid()}
+    assert set(shared_out([os.getpid] * 4)) == {os.getpid()}
 
 
 @several
 def test_copies_end_with_their_parent() -> None:
     code = (
         "import os, time\nfrom bench.runs.forks import shared_out\n"
-        "def work(item):\n    os.write(1, b'%d\\n' % os.getpid())\n    time.sleep(60)\n"
-        "shared_out(work, range(2))"
+        "def work():\n    os.write(1, b'%d\\n' % os.getpid())\n    time.sleep(60)\n"
+        "shared_out([work, work])"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
