@@ -13,6 +13,8 @@ from bench.config.schema import as_plain
 from bench.datasets import DATASETS, dataset_source
 from bench.errors import UsageError
 
+OTHER_VERSION = "(of another version)"
+
 
 def changed_settings(config: Mapping[str, Any]) -> list[str]:
     """The settings that are not those of the run's preset, as `--set` takes them.
@@ -46,7 +48,7 @@ def settings_of(config: Mapping[str, Any]) -> str:
     try:
         return " ".join(changed_settings(config))
     except UsageError:
-        return "(of another version)"
+        return OTHER_VERSION
 
 
 def shared_likelihoods(settings: Sequence[str]) -> list[str]:

@@ -12,23 +12,47 @@ from bench.config.presets import load_preset
 from bench.config.schema import as_plain
 from bench.config.values import build
 from bench.errors import BenchError
+from bench.reporting.changes import OTHER_VERSION, settings_of
 from bench.runs.measured import PriorSet
+
+LONGEST = 40  # characters of settings in a label
 
 
 def labels_of(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
     """Method names; where one occurs with several configurations, with the prior that each was trained with, and with
-    the configuration's hash where that does not tell them apart: "mmvae", "mmvae (flow)", "ebm-base (energy) 0123abcd".
-    """
-    hashes: dict[tuple[str, ...], set[str]] = {}
+    what tells those apart that share it: "mmvae", "mmvae (flow)", "ebm-base (energy) prior.steps=20"."""
+    priors: dict[str, set[str]] = {}
     for row in rows:
-        for key in ((row["method"],), (row["method"], row["trained_prior"])):
-            hashes.setdefault(key, set()).add(row["config_hash"])
+        priors.setdefault(row["method"], set()).add(row["config_hash"])
+    apart = told_apart(rows)
     return [
         row["method"]
-        + (f" ({row['trained_prior']})" if len(hashes[row["method"],]) > 1 else "")
-        + (f" {row['config_hash']}" if len(hashes[row["method"], row["trained_prior"]]) > 1 else "")
+        + (f" ({row['trained_prior']})" if len(priors[row["method"]]) > 1 else "")
+        + apart[row["method"], row["config_hash"]]
         for row in rows
     ]
+
+
+def told_apart(rows: Sequence[Mapping[Any, Any]]) -> dict[tuple[str, str], str]:
+    """{(method, config hash): what tells it apart from others of its method and trained prior}, to follow these.
+
+    It is what was set beside the preset, without what all of them have; the hash where that is long, not known, or the
+    same for two. Rows are the leaderboard's, those of runs, or those of priors.
+    """
+    families: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for row in rows:
+        family = families.setdefault((row["method"], row["trained_prior"]), {})
+        if row["config_hash"] not in family:
+            settings = row["settings"] if "settings" in row else settings_of(row["config"])
+            family[row["config_hash"]] = settings.split()
+    apart = {}
+    for (method, _), family in families.items():
+        shared = set.intersection(*map(set, family.values()))
+        texts = {name: " ".join(word for word in words if word not in shared) for name, words in family.items()}
+        for name, text in texts.items():
+            clear = len(text) <= LONGEST and text != OTHER_VERSION and list(texts.values()).count(text) == 1
+            apart[method, name] = f" {text if clear else name}" if text or not clear else ""
+    return apart
 
 
 def by_label(rows: Sequence[Mapping[Any, Any]]) -> dict[str, list[Mapping[Any, Any]]]:

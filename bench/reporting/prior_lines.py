@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
+from bench.reporting.labels import told_apart
 from bench.reporting.models import base_method, has_base
 from bench.reporting.priors import AGGREGATE, BOOTSTRAP, FITTED, MODEL, P0, REFERENCE, TRAINED
 from bench.reporting.statistics import student_interval
@@ -115,13 +117,9 @@ def _cell(group: Sequence[Row], column: str, form: str) -> str:
 
 
 def named_models(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of each model: "mmvae (laplace)", its method and own prior, with its hash where two are called alike."""
-    found = models(rows)
-    names = [f"{method} ({own})" for method, own, _ in found]
-    return {
-        name if names.count(name) == 1 else f"{name} {key[2]}": part
-        for name, (key, part) in zip(names, found.items(), strict=True)
-    }
+    """The rows of each model by its name: "mmvae (laplace)", with what tells two apart that share method and prior."""
+    apart = told_apart(rows)
+    return {f"{method} ({own}){apart[method, config]}": part for (method, own, config), part in models(rows).items()}
 
 
 def closed_by(rows: Sequence[Row]) -> dict[tuple[int, str, str], Estimate | None]:
@@ -135,3 +133,12 @@ def closed_by(rows: Sequence[Row]) -> dict[tuple[int, str, str], Estimate | None
         elif share and not (first["role"] == REFERENCE and first["prior"] in (P0, AGGREGATE)):
             found[1 + (first["role"] == REFERENCE), first["prior"], first["prior_settings"]] = share
     return found
+
+
+def columns_of(closed: Mapping[str, Mapping[tuple[int, str, str], Estimate | None]]) -> list[tuple[int, str, str]]:
+    """The priors of all models' `closed_by`: by kind, and then by the mean of what they close, the least first."""
+    shares: dict[tuple[int, str, str], list[float]] = {}
+    for line in closed.values():
+        for column, share in line.items():
+            shares.setdefault(column, []).append(share.mean if share else 0.0)
+    return sorted(shares, key=lambda column: (column[0], fmean(shares[column]), column))

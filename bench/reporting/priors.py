@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from bench.reporting.changes import settings_of
 from bench.reporting.frames import made_once, records
-from bench.reporting.grouping import SECTION
+from bench.reporting.grouping import SECTION, key_of
 from bench.reporting.health import warning
 from bench.reporting.models import has_base
 from bench.reporting.rows import OWN
@@ -42,6 +43,7 @@ COLUMNS = [
     *["dataset", "source", "preset", *MODEL, "seed", "role", "prior"],
     *["joint_coherence", "joint_coherence_low", "joint_coherence_high", "gap_closed", *MEASURES[1:]],
     *[*FIT, "energy_gap", "warning", "collapsed", "data_fingerprint", "evaluation", "protocol", "prior_settings"],
+    "settings",
 ]
 
 Row = Mapping[Any, Any]
@@ -83,9 +85,12 @@ def priors_table(runs: pd.DataFrame) -> pd.DataFrame:
     """
     entries = [entry for rows in _models(records(runs)) for entry in _entries(rows)]
     ranked = _ranked(entries)
+    configs = {key_of(entry.run): entry.run["config"] for entry in entries}
+    settings = {key: settings_of(config) for key, config in configs.items()}
     rows = [row for entry in entries for row in _rows(entry, ranked)]
     parameters = pd.array([row.get("parameters") for row in rows], dtype="Int64")
-    return pd.DataFrame(rows, columns=COLUMNS).assign(parameters=parameters)
+    of_model = [settings[key_of(row)] for row in rows]
+    return pd.DataFrame(rows, columns=COLUMNS).assign(parameters=parameters, settings=of_model)
 
 
 def _models(runs: Iterable[Row]) -> Iterable[list[Row]]:

@@ -23,7 +23,7 @@ from bench.reporting.figures.canvas import (
     wrapped,
 )
 from bench.reporting.models import base_method, has_base
-from bench.reporting.prior_lines import Estimate, by_prior, closed_by, estimate, named_models
+from bench.reporting.prior_lines import Estimate, by_prior, closed_by, columns_of, estimate, named_models
 from bench.reporting.priors import AGGREGATE, BOOTSTRAP, FITTED, P0, REFERENCE, TRAINED
 from bench.runs.reading import shortened
 
@@ -142,7 +142,7 @@ def gap_figure(rows: Rows, title: str) -> Figure | None:
     A line per model: the own prior, which is none of them where it is p0, then the fitted ones and the bootstrap.
     """
     closed = {name: found for name, part in named_models(rows).items() if any((found := closed_by(part)).values())}
-    columns = sorted({column for line in closed.values() for column in line})
+    columns = columns_of(closed)
     if not columns:
         return None
     means = [[share.mean if (share := line.get(c)) else math.nan for c in columns] for line in closed.values()]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.reporting.page.sections import Row
-from bench.reporting.prior_lines import Estimate, by_prior, closed_by, estimate, named_models
+from bench.reporting.prior_lines import Estimate, by_prior, closed_by, columns_of, estimate, named_models
 from bench.reporting.priors import REFERENCE, TRAINED
 
 ROLES = ("own", "fitted", "reference")
@@ -39,7 +39,7 @@ def heat_of(rows: Sequence[Row]) -> Heat | None:
     """None where no gap is known. Lines are (model, its floor and its top in words, cells)."""
     models = named_models(rows)
     closed = {name: found for name, part in models.items() if (found := closed_by(part))}
-    columns = sorted({column for line in closed.values() for column in line})
+    columns = columns_of(closed)
     if not columns:
         return None
     joint = {name: _joint(models[name]) for name in closed}

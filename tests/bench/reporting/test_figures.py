@@ -22,11 +22,13 @@ from bench.reporting.rows import read_runs
 from tests.bench.conftest import read_picture
 from tests.bench.rundirs import (
     ENERGY,
+    config_of,
     edit_json,
     measure,
     measure_file,
     write_measures,
     write_prior,
+    write_real_run,
     write_run,
     write_set,
 )
@@ -172,7 +174,34 @@ def test_gaps_closed_have_a_cell_per_model_and_prior_with_its_seeds(tmp_path):
     }
 
 
-def test_models_that_are_called_alike_are_told_apart_by_their_hash(tmp_path):
+def test_gaps_closed_have_the_best_of_the_fitted_priors_last(tmp_path):
+    run = write_run(tmp_path)
+    for prior, joint in (("flow", 0.6), ("diffusion", 0.5), ("mixture", 0.4)):
+        write_prior(run, prior, joint)
+    (axes,) = gap_figure(priors_of(tmp_path), "title").axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["own", "mixture", "diffusion", "flow"]
+
+
+def test_models_that_are_called_alike_are_told_apart_by_their_settings(tmp_path):
+    common = "trainer.epochs=3"
+    for settings in (
+        [],
+        ["beta=0.5"],
+        ["prior=flow"],
+        ["prior=flow", "trainer.batch_size=77", "latent_dim=16", "beta=0.5"],
+    ):
+        write_prior(write_real_run(tmp_path, config_of("mmvae", common, *settings)), "mixture", 0.4)
+    (axes,) = gap_figure(priors_of(tmp_path), "title").axes
+    other = config_of("mmvae", common, "prior=flow", "trainer.batch_size=77", "latent_dim=16", "beta=0.5").hash
+    assert sorted(label.get_text() for label in axes.get_yticklabels()) == [
+        "mmvae (flow)",
+        f"mmvae (flow) {other}",
+        "mmvae (laplace)",
+        "mmvae (laplace) beta=0.5",
+    ]
+
+
+def test_models_with_the_same_settings_are_told_apart_by_their_hash(tmp_path):
     for config_hash in ("0123abcd", "deadbeef"):
         write_prior(write_run(tmp_path, config_hash=config_hash), "mixture", 0.4)
     (axes,) = gap_figure(priors_of(tmp_path), "title").axes

@@ -32,13 +32,9 @@ def test_a_base_has_the_prior_that_the_preset_gives_it(tmp_path):
 
 def test_a_base_differs_in_the_prior_alone(tmp_path):
     write(tmp_path, "mmvae", "ebm-base", "mmvae beta=0.5", "ebm-base beta=0.5", "ebm-base beta=2")
-    hashes = {
-        (name, beta): config_of(name, f"beta={beta}", preset="quick", source="bundled").hash
-        for name in ("mmvae", "ebm-base")
-        for beta in (0.5, 1)
-    }
     assert bases(tmp_path) == {
-        f"ebm-base (energy) {hashes['ebm-base', beta]}": f"mmvae (laplace) {hashes['mmvae', beta]}" for beta in (0.5, 1)
+        "ebm-base (energy)": "mmvae (laplace)",
+        "ebm-base (energy) beta=0.5": "mmvae (laplace) beta=0.5",
     }
 
 
