@@ -32,7 +32,7 @@ NAMES = {
     "mvae": "MVAE",
 }
 OWN, BEFORE, AFTER = "its own", ("p0", "its own"), ("bootstrap", "held-out aggregate")  # of the table of priors
-SHOWN_FITS = ("ebm-base", "mmvae", "ebm-generalized", "mmvaeplus", "mopoe", "mmjsd", "mvtcae", "mvae")
+SHOWN_FITS = ("ebm-base", "mmvae", "ebm-generalized", "mmvaeplus")
 SHORT = "trainer.epochs=15"  # what the trainings of the sweeps have in common
 
 Row = dict[Any, Any]

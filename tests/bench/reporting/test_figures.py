@@ -1,4 +1,5 @@
-import itertools
+"""The figures of a report: files, sizes and names, and those of coherence and chains."""
+
 import os
 import re
 import subprocess
@@ -7,51 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import bench
 from bench.reporting.figures import save_figures
 from bench.reporting.figures.canvas import PAGE, panels, save, style
 from bench.reporting.figures.chains import chain_figure
 from bench.reporting.figures.coherence import matrix_figure, subset_figure
-from bench.reporting.figures.priors import coverage_figure, gap_figure
-from bench.reporting.figures.training import training_figure
+from bench.reporting.figures.priors import coverage_figure
 from bench.reporting.leaderboard import leaderboard
-from bench.reporting.priors import priors_table
 from bench.reporting.rows import read_runs
 from tests.bench.conftest import read_picture
-from tests.bench.rundirs import (
-    ENERGY,
-    config_of,
-    edit_json,
-    measure,
-    measure_file,
-    write_measures,
-    write_prior,
-    write_real_run,
-    write_run,
-    write_set,
-)
-
-
-def rows_of(out):
-    return read_runs(out)[0].to_dict("records")
-
-
-def figures_of(out):
-    runs, failed = read_runs(out)
-    return save_figures(out / "figures", leaderboard(runs, failed), runs)
-
-
-def check(written, names):
-    assert [path.name for path in written] == names
-    for path in written:
-        pixels = read_picture(path)
-        assert min(pixels.shape[:2]) > 200
-        assert pixels.std() > 5
-
-
-NAMES = ["coherence", "cross-coherence", "training"]
+from tests.bench.reporting.drawn import NAMES, check, figures_of, priors_of, rows_of, write_models
+from tests.bench.rundirs import edit_json, measure, measure_file, write_measures, write_prior, write_run, write_set
 
 
 @pytest.mark.parametrize("dataset", ["polymnist", "toy"])  # with and without values on the poster
@@ -84,21 +52,6 @@ def test_the_matrix_of_a_method_is_the_mean_over_its_seeds_sources_as_rows(tmp_p
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("target", "source", "mmvae")
 
 
-def write_models(out):
-    """MMVAE and EBM base, two seeds of each, with fitted priors of the first."""
-    for method, joint, config in (("mmvae", 0.4, None), ("ebm-base", 0.6, ENERGY)):
-        for seed in (0, 1):
-            run = write_run(out, method, seed, joint=joint + seed / 10, config=config)
-            write_measures(run, "coverage", coverage_to_aggregate=0.3 + seed / 10)
-            if seed == 0:
-                write_prior(run, "mixture", joint + 0.2, coverage_to_aggregate=0.9)
-                write_prior(run, "bootstrap", joint + 0.3, coverage_to_aggregate=0.95)
-
-
-def priors_of(out):
-    return priors_table(read_runs(out)[0]).to_dict("records")
-
-
 def test_what_else_is_to_be_done_is_done_beside_the_figures(tmp_path):
     write_run(tmp_path)
     runs, failed = read_runs(tmp_path)
@@ -114,101 +67,6 @@ def test_priors_have_two_figures(tmp_path):
     write_models(tmp_path)
     names = sorted([*NAMES, "priors", "gap-closed"])
     check(figures_of(tmp_path), [f"polymnist-bundled-quick-{name}.png" for name in names])
-
-
-def test_coverage_has_a_panel_per_model_and_a_point_per_prior(tmp_path):
-    write_models(tmp_path)
-    mmvae, ebm = coverage_figure(priors_of(tmp_path), "title").axes
-    assert (mmvae.get_title(), ebm.get_title()) == ("mmvae (laplace)", "ebm-base (energy)")
-    points = {line.get_marker(): line.get_xydata()[0].tolist() for line in mmvae.lines if len(line.get_xdata()) == 1}
-    assert points == {
-        kind: pytest.approx(xy) for kind, xy in (("D", [0.35, 0.45]), ("o", [0.9, 0.6]), ("*", [0.95, 0.7]))
-    }
-    seeds = [line.get_xydata().tolist() for line in mmvae.lines if line.get_marker() == "."]
-    assert seeds == [[[0.3, 0.4], [pytest.approx(0.4), 0.5]]]
-    lines = [line for line in ebm.lines if len(line.get_ydata()) and line.get_linestyle() in ("--", ":")]
-    heights = {line.get_linestyle(): line.get_ydata()[0] for line in lines}
-    assert heights == pytest.approx({"--": 0.325, ":": 0.65})  # p0 and held-out aggregate, means over both seeds
-    legend = [text.get_text() for text in ebm.get_legend().get_texts()]
-    assert legend[:3] == ["energy", "laplace", "mixture"]
-    assert legend[3:] == ["trained prior", "fitted prior", "bootstrap", "p0", "held-out aggregate"]
-
-
-def test_coverage_says_so_where_points_and_lines_are_of_different_seeds(tmp_path):
-    write_models(tmp_path)
-    rows = priors_of(tmp_path)
-    assert "some priors have fewer" in coverage_figure(rows, "title").get_suptitle()
-    even = [row for row in rows if row["seed"] == 0]
-    assert coverage_figure(even, "title").get_suptitle() == "Priors of z: title"
-
-
-def test_a_lone_prior_is_compared_with_nothing(tmp_path):
-    write_models(tmp_path)
-    write_measures(write_run(tmp_path, "mopoe"), "coverage", coverage_to_aggregate=0.3)
-    assert [axes.get_title() for axes in coverage_figure(priors_of(tmp_path), "title").axes] == [
-        "mmvae (laplace)",
-        "ebm-base (energy)",
-    ]
-    alone = [row for row in priors_of(tmp_path) if row["method"] == "mopoe"]
-    assert coverage_figure(alone, "title") is None
-    assert gap_figure(alone, "title") is None
-
-
-def test_gaps_closed_have_a_cell_per_model_and_prior_with_its_seeds(tmp_path):
-    write_models(tmp_path)
-    (axes,) = gap_figure(priors_of(tmp_path), "title").axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["mmvae (laplace)", "ebm-base (energy)"]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["own", "mixture", "bootstrap"]
-    texts = {text.get_position(): text.get_text() for text in axes.texts}
-    # p0 is half of the own joint coherence here, and the aggregate equal to it.
-    assert texts == {
-        (0, 0): "is p0",
-        (1, 0): "2.00\nn=1",
-        (2, 0): "2.50\nn=1",
-        (0, 1): "1.00\nn=2",
-        (1, 1): "1.67\nn=1",
-        (2, 1): "2.00\nn=1",
-        (0, -0.55): "trained",
-        (1, -0.55): "fitted",
-        (2, -0.55): "reference",
-    }
-
-
-def test_gaps_closed_have_the_best_of_the_fitted_priors_last(tmp_path):
-    run = write_run(tmp_path)
-    for prior, joint in (("flow", 0.6), ("diffusion", 0.5), ("mixture", 0.4)):
-        write_prior(run, prior, joint)
-    (axes,) = gap_figure(priors_of(tmp_path), "title").axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["own", "mixture", "diffusion", "flow"]
-
-
-def test_models_that_are_called_alike_are_told_apart_by_their_settings(tmp_path):
-    common = "trainer.epochs=3"
-    for settings in (
-        [],
-        ["beta=0.5"],
-        ["prior=flow"],
-        ["prior=flow", "trainer.batch_size=77", "latent_dim=16", "beta=0.5"],
-    ):
-        write_prior(write_real_run(tmp_path, config_of("mmvae", common, *settings)), "mixture", 0.4)
-    (axes,) = gap_figure(priors_of(tmp_path), "title").axes
-    other = config_of("mmvae", common, "prior=flow", "trainer.batch_size=77", "latent_dim=16", "beta=0.5").hash
-    assert sorted(label.get_text() for label in axes.get_yticklabels()) == [
-        "mmvae (flow)",
-        f"mmvae (flow) {other}",
-        "mmvae (laplace)",
-        "mmvae (laplace) beta=0.5",
-    ]
-
-
-def test_models_with_the_same_settings_are_told_apart_by_their_hash(tmp_path):
-    for config_hash in ("0123abcd", "deadbeef"):
-        write_prior(write_run(tmp_path, config_hash=config_hash), "mixture", 0.4)
-    (axes,) = gap_figure(priors_of(tmp_path), "title").axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == [
-        "mmvae (laplace) 0123abcd",
-        "mmvae (laplace) deadbeef",
-    ]
 
 
 def test_a_rare_protocol_is_in_no_figure(tmp_path):
@@ -297,13 +155,6 @@ def test_heat_maps_of_other_modalities_have_labels_of_their_own(tmp_path):
     assert names == [["m0", "m1"], ["a", "b"]]
 
 
-def test_panels_of_a_training_have_the_same_epochs(tmp_path):
-    write_run(tmp_path, "mmvae")
-    write_validated(tmp_path, "mopoe", *["0.1,0.2,0.3"] * 9)
-    axes = training_figure(rows_of(tmp_path), "title").axes
-    assert [axis.get_xlim() for axis in axes] == [pytest.approx((0.6, 9.4))] * 4
-
-
 def test_the_same_runs_make_the_same_figures(tmp_path):
     write_run(tmp_path)
     first = [path.with_suffix(".pdf").read_bytes() for path in figures_of(tmp_path)]
@@ -354,90 +205,6 @@ def test_the_figure_of_chains_shows_the_form_of_sentences_and_the_spread_of_ener
     (band,) = energy.collections
     heights = band.get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (0.25, 3.0)
-
-
-def has_data(line):
-    return len(line.get_xdata()) > 0
-
-
-def names_in(figure):
-    (legend,) = figure.legends
-    return [text.get_text() for text in legend.get_texts()]
-
-
-def test_every_method_has_its_own_axis_for_its_own_objective(tmp_path):
-    for method in ("mmvae", "mopoe"):
-        write_run(tmp_path, method)
-    write_run(tmp_path, "mopoe", seed=1)
-    axes = training_figure(rows_of(tmp_path), "title").axes
-    assert [axis.get_title() for axis in axes] == ["mmvae: ELBO", "mopoe: ELBO", "KL"]
-    assert [sum(map(has_data, axis.lines)) for axis in axes] == [1, 1, 2]
-    assert axes[2].lines[0].get_ydata().tolist() == [1.0, 2.0]
-
-
-def write_validated(out, method, *values, seed=0):
-    """Joint coherence, that of the aggregate posterior and cross coherence at the end of some epochs."""
-    names = ["joint_coherence", "joint_coherence_aggregate", "cross_coherence"]
-    lines = [f"{epoch},{-900 + epoch},{epoch},{row}\n" for epoch, row in enumerate(values, 1)]
-    header = ",".join(["epoch", "elbo", "kl", *(f"validation_{name}" for name in names)])
-    (write_run(out, method, seed) / "history.csv").write_text(f"{header}\n" + "".join(lines))
-
-
-def test_coherences_of_held_out_tuples_have_a_panel(tmp_path):
-    write_run(tmp_path, "mopoe")
-    write_validated(tmp_path, "mmvae", ",,", "0.1,0.2,0.3", ",,", "0.3,0.4,0.5")
-    write_validated(tmp_path, "mmvae", "0.5,,", "0.3,,0.5", ",,", ",,", seed=1)
-    figure = training_figure(rows_of(tmp_path), "title")
-    axes = figure.axes
-    assert [axis.get_title() for axis in axes[:4]] == ["mmvae: ELBO", "mopoe: ELBO", "KL", "validation coherence"]
-    curves = {line.get_linestyle(): line.get_xydata().tolist() for line in axes[3].lines if len(line.get_xdata())}
-    assert curves == {
-        "-": [[1, 0.5], [2, pytest.approx(0.2)], [4, 0.3]],
-        ":": [[2, 0.2], [4, 0.4]],
-        "--": [[2, pytest.approx(0.4)], [4, 0.5]],
-    }
-    examples = [f"validation: {name}" for name in ("joint", "joint, aggregate", "cross")]
-    assert names_in(figure) == ["mmvae", "mopoe", *examples]
-    check(figures_of(tmp_path), [f"polymnist-bundled-quick-{name}.png" for name in NAMES])
-
-
-def test_methods_are_named_once_below_all_panels(tmp_path):
-    methods = ["mmvae", "mopoe", "mvae", "mmjsd", "mvtcae"]
-    for method in methods:
-        write_run(tmp_path, method)
-    assert names_in(training_figure(rows_of(tmp_path), "title")) == sorted(methods)
-    write_validated(tmp_path, "mmvaeplus", "0.1,0.2,0.3")
-    figure = training_figure(rows_of(tmp_path), "title")
-    assert [axis.get_title() for axis in figure.axes[6:8]] == ["KL", "validation coherence"]
-    assert names_in(figure) == [*sorted([*methods, "mmvaeplus"]), "validation: joint", "validation: cross"]
-    assert all(axis.get_legend() is None for axis in figure.axes)
-
-
-def test_nothing_of_the_training_lies_on_something_else(tmp_path):
-    """Long names above all: those of one method with several configurations."""
-    for k in range(3):
-        write_run(tmp_path, "ebm-generalized", config_hash=f"0123abc{k}", config=ENERGY)
-    with style():
-        figure = training_figure(rows_of(tmp_path), "a title " * 12)
-        save(figure, tmp_path / "figure.png")
-    renderer = figure.canvas.get_renderer()
-    axes = [axis.get_tightbbox(renderer) for axis in figure.axes]
-    boxes = [*axes, figure.legends[0].get_window_extent(renderer)]
-    assert not [(a, b) for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
-    with Image.open(tmp_path / "figure.png") as picture:
-        assert picture.width == pytest.approx(220 * PAGE, abs=8)
-
-
-@pytest.mark.parametrize(
-    "content", ["", "epoch,elbo\n", "loss,elbo\n1,2\n", "epoch,elbo\n1,x\n", "epoch,elbo\n1\n", "\x00"]
-)
-def test_a_damaged_history_costs_its_curve(tmp_path, caplog, content):
-    write_run(tmp_path, "mmvae")
-    (write_run(tmp_path, "mopoe") / "history.csv").write_text(content)
-    axes = training_figure(rows_of(tmp_path), "title").axes
-    assert [axis.get_title() for axis in axes] == ["mmvae: ELBO", "KL"]
-    assert "mopoe/quick-0123abcd/seed-0/history.csv" in caplog.text
-    assert "its curve is left out" in caplog.text
 
 
 @pytest.mark.parametrize(
