@@ -96,6 +96,7 @@ def interval(row: Row, metric: str) -> str:
 
 
 def quick_rows() -> list[list[str]]:
+    """Every method on the bundled digits."""
     return [
         [
             f"`{row['method']}`",
@@ -119,6 +120,7 @@ def with_published() -> list[Row]:
 
 
 def poster_rows() -> list[list[str]]:
+    """The published values beside ours, by either kind of classifiers."""
     return [
         [
             row["method"],
@@ -148,12 +150,14 @@ def fitted_rows() -> list[list[str]]:
     rows["prior"] = rows["prior"].mask(rows["role"] == "trained", OWN)
     with_fits = rows.loc[rows["role"] == "fitted", ["method", "seed"]].drop_duplicates()
     each = rows.merge(with_fits).pivot(index=["prior", "seed"], columns="method", values="joint_coherence")
-    means = each.groupby("prior").mean()
-    fitted = means.drop(index=[*BEFORE, *AFTER]).mean(axis=1).sort_values().index
     seeds = with_fits.groupby("method")["seed"].agg(lambda found: ", ".join(map(str, sorted(found))))
+    by_prior = each.groupby("prior")
+    means = by_prior.mean().where(by_prior.count() == with_fits["method"].value_counts())  # none of fewer seeds
+    fitted = means.drop(index=[*BEFORE, *AFTER]).mean(axis=1).sort_values().index
+    order = (*BEFORE, *fitted, *AFTER)
     return [
         ["(seeds)", *(seeds[method] for method in SHOWN_FITS)],
-        *([prior, *(number(means.loc[prior, method]) for method in SHOWN_FITS)] for prior in (*BEFORE, *fitted, *AFTER)),
+        *([prior, *(number(means.loc[prior, method]) for method in SHOWN_FITS)] for prior in order),
     ]
 
 
@@ -189,6 +193,7 @@ def samples(results: Path, row: Row) -> Image.Image:
 
 
 def caption(row: Row) -> str:
+    """Method, prior and joint coherence of a block."""
     mean, low, high = (float(row[f"joint_coherence{end}"]) for end in ("", "_low", "_high"))
     value = f"joint coherence {mean:.2f} [{low:.2f}, {high:.2f}]"
     prior = row["trained_prior"].replace("laplace", "Laplace").replace("normal", "Normal")

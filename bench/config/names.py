@@ -60,7 +60,7 @@ def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
 
 
 def spelled(key: str, value: Any) -> str:
-    """`key=value` as `--set` takes it, without spaces and on one line."""
+    """`key=value` as `--set` takes it, on one line."""
     word = isinstance(value, str) and WORD.fullmatch(value)
     return f"{key}={value if word else json.dumps(value, separators=(',', ':'))}"
 

@@ -14,6 +14,7 @@ from bench.config.values import build
 from bench.errors import BenchError
 from bench.reporting.changes import OTHER_VERSION, settings_of
 from bench.runs.measured import PriorSet
+from bench.runs.reading import shortened
 
 LONGEST = 40  # characters of settings in a label
 
@@ -21,37 +22,36 @@ LONGEST = 40  # characters of settings in a label
 def labels_of(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
     """Method names; where one occurs with several configurations, with the prior that each was trained with, and with
     what tells those apart that share it: "mmvae", "mmvae (flow)", "ebm-base (energy) prior.steps=20"."""
-    priors: dict[str, set[str]] = {}
+    configurations: dict[str, set[str]] = {}
     for row in rows:
-        priors.setdefault(row["method"], set()).add(row["config_hash"])
+        configurations.setdefault(row["method"], set()).add(row["config_hash"])
     apart = told_apart(rows)
     return [
         row["method"]
-        + (f" ({row['trained_prior']})" if len(priors[row["method"]]) > 1 else "")
+        + (f" ({row['trained_prior']})" if len(configurations[row["method"]]) > 1 else "")
         + apart[row["method"], row["config_hash"]]
         for row in rows
     ]
 
 
 def told_apart(rows: Sequence[Mapping[Any, Any]]) -> dict[tuple[str, str], str]:
-    """{(method, config hash): what tells it apart from others of its method and trained prior}, to follow these.
+    """{(method, config hash): what follows method and trained prior, to tell it from others that share both}.
 
-    It is what was set beside the preset, without what all of them have; the hash where that is long, not known, or the
-    same for two. Rows are the leaderboard's, those of runs, or those of priors.
+    It is what was set beside the preset, or the hash where that is long, not known, or the same for two. Rows are the
+    leaderboard's, those of runs, or those of priors, of one section.
     """
-    families: dict[tuple[str, str], dict[str, list[str]]] = {}
+    families: dict[tuple[str, str], dict[str, str]] = {}
     for row in rows:
         family = families.setdefault((row["method"], row["trained_prior"]), {})
         if row["config_hash"] not in family:
-            settings = row["settings"] if "settings" in row else settings_of(row["config"])
-            family[row["config_hash"]] = settings.split()
+            family[row["config_hash"]] = row["settings"] if "settings" in row else settings_of(row["config"])
     apart = {}
     for (method, _), family in families.items():
-        shared = set.intersection(*map(set, family.values()))
-        texts = {name: " ".join(word for word in words if word not in shared) for name, words in family.items()}
-        for name, text in texts.items():
-            clear = len(text) <= LONGEST and text != OTHER_VERSION and list(texts.values()).count(text) == 1
-            apart[method, name] = f" {text if clear else name}" if text or not clear else ""
+        for name, settings in family.items():
+            text = shortened(settings)  # a run's file may hold anything
+            if len(text) > LONGEST or text == OTHER_VERSION or list(family.values()).count(settings) > 1:
+                text = name
+            apart[method, name] = f" {text}" if text and len(family) > 1 else ""
     return apart
 
 

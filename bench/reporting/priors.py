@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.reporting.changes import settings_of
 from bench.reporting.frames import made_once, records
-from bench.reporting.grouping import SECTION, key_of
+from bench.reporting.grouping import SECTION
 from bench.reporting.health import warning
 from bench.reporting.models import has_base
 from bench.reporting.rows import OWN
@@ -85,12 +85,17 @@ def priors_table(runs: pd.DataFrame) -> pd.DataFrame:
     """
     entries = [entry for rows in _models(records(runs)) for entry in _entries(rows)]
     ranked = _ranked(entries)
-    configs = {key_of(entry.run): entry.run["config"] for entry in entries}
-    settings = {key: settings_of(config) for key, config in configs.items()}
+    configs = {_model(entry.run): entry.run["config"] for entry in entries}
+    settings = {model: settings_of(config) for model, config in configs.items()}
     rows = [row for entry in entries for row in _rows(entry, ranked)]
     parameters = pd.array([row.get("parameters") for row in rows], dtype="Int64")
-    of_model = [settings[key_of(row)] for row in rows]
+    of_model = [settings[_model(row)] for row in rows]
     return pd.DataFrame(rows, columns=COLUMNS).assign(parameters=parameters, settings=of_model)
+
+
+def _model(row: Row) -> tuple[Any, ...]:
+    """Whose settings it has: those beside another preset are others, for the same configuration."""
+    return tuple(row[key] for key in (*SECTION, *MODEL))
 
 
 def _models(runs: Iterable[Row]) -> Iterable[list[Row]]:

@@ -50,6 +50,12 @@ def test_a_pictures_samples_are_those_of_the_committed_runs(picture):
             assert np.abs(ours - theirs).mean() < 8  # of 255: it has fewer colours; of other samples it is 15 and more
 
 
+def test_a_cell_is_of_its_own_prior_and_method():
+    rows = {row[0]: dict(zip(SCRIPT.SHOWN_FITS, row[1:])) for row in SCRIPT.fitted_rows()}
+    assert rows["energy"]["mmvae"] == "0.508"
+    assert rows["(seeds)"]["ebm-base"] == "0, 1"
+
+
 def test_a_caption_says_method_prior_and_interval():
     rows = {row["method"]: row for row in SCRIPT.of_preset(SCRIPT.QUICK)}
     assert SCRIPT.caption(rows["ebm-base"]) == "MMVAE, energy prior: joint coherence 0.89 [0.87, 0.91], 5 seeds"

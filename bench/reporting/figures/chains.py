@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.reporting.curves import mean_curve
-from bench.reporting.figures.canvas import BESIDE, PAGE, palette, panels
+from bench.reporting.figures.canvas import BESIDE, PAGE, literal, palette, panels
 from bench.reporting.labels import by_label
 from bench.reporting.measures import measure
 from bench.runs.reading import is_number
@@ -55,7 +55,7 @@ def _draw(axis: Any, name: str, found: Sequence[Mapping[str, Any]], colour: Any,
     if not curves:
         return
     x, y = mean_curve(curves)
-    axis.plot(x, y, marker="o", ms=3, color=colour, label=label)
+    axis.plot(x, y, marker="o", ms=3, color=colour, label=literal(label))
     spreads = [(details["steps"], details["energy_std"]) for details in found if _is_curve(details, "energy_std")]
     if name == "energy" and len(spreads) == len(curves):
         _, spread = mean_curve(spreads)

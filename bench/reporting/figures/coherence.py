@@ -56,9 +56,8 @@ def coherence_figure(table: Rows, title: str) -> Figure | None:
         axes.vlines(x, row["joint_coherence_base"], row["joint_coherence_aggregate"], colour, lw=4, alpha=0.2)
         one = " (one model)" if row["seeds"] == 1 else ""
         xerr, yerr = errors([row], "cross_coherence"), errors([row], "joint_coherence")
-        axes.errorbar(
-            x, y, xerr=xerr, yerr=yerr, fmt="o", color=colour, capsize=2, ms=4, elinewidth=0.9, label=f"{label}{one}"
-        )
+        look = {"fmt": "o", "color": colour, "capsize": 2, "ms": 4, "elinewidth": 0.9}
+        axes.errorbar(x, y, xerr=xerr, yerr=yerr, label=literal(label + one), **look)
         if both:
             axes.plot(row["cross_coherence_published"], row["joint_coherence_published"], "x", color=colour, ms=4.5)
             axes.plot(row["published_cross"], row["published_joint"], "o", mfc="none", mec=colour, ms=5.5, mew=1)
@@ -95,7 +94,7 @@ def matrix_figure(runs: Rows, title: str) -> Figure | None:
         axis.set_xticks(*((places, shown) if lowest or not alike else ([],)))
         axis.set_yticks(*((places, shown) if left or not alike else ([],)))
         axis.set(xlabel="target" if lowest else "", ylabel="source" if left else "")
-        axis.set_title(folded(label), y=1)
+        axis.set_title(literal(folded(label)), y=1)
     spread(figure, f"Cross coherence: {title}", CLOSE if alike else GAPS)
     return figure
 
@@ -130,7 +129,7 @@ def subset_figure(runs: Rows, title: str) -> Figure | None:
     for marker, (label, colour) in zip("osD^vPX*<>" * len(curves), palette(list(curves)).items()):
         if curves[label]:
             x, y = mean_curve([(list(curve), list(curve.values())) for curve in curves[label]])
-            axes.plot(x, y, marker=marker, ms=3.5, color=colour, label=label)
+            axes.plot(x, y, marker=marker, ms=3.5, color=colour, label=literal(label))
     axes.set(ylim=(0, 1), xlabel="given modalities", ylabel="cross coherence", title=wrapped(title, figure))
     axes.set_xticks(sorted({k for group in curves.values() for curve in group for k in curve}))
     legend_below(axes)

@@ -10,12 +10,13 @@ from bench.errors import UsageError
 from bench.reporting.changes import changed_settings
 from bench.reporting.figures.canvas import PAGE, literal, palette, panels, spread
 from bench.reporting.measures import measure
-from bench.runs.reading import is_number
+from bench.runs.reading import is_number, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FEWEST = 3  # values of a setting that make a curve
+MOST = 8  # curves in a panel: a grid of settings has a curve for each row and column
 # Measure, its axis, and whether more of it is better.
 AGAINST = (
     ("fd_joint", "Fréchet distance of joint samples", False),
@@ -35,7 +36,7 @@ class Point(NamedTuple):
 
 def pareto_figure(runs: Rows, title: str) -> Figure | None:
     """Joint coherence against Fréchet distance and against coverage: a curve for each method and setting, of at least
-    three values, with all else equal.
+    three values, with all else equal; the first `MOST` of them.
 
     Filled: no other configuration in the panel is as good in both. None where there is no such curve.
     """
@@ -48,7 +49,7 @@ def pareto_figure(runs: Rows, title: str) -> Figure | None:
         for label, colour in palette(list(curves)).items():
             points = curves[label]
             axis.plot([p.x for p in points], [p.joint for p in points], color=colour, lw=0.8, alpha=0.6)
-            axis.plot([], [], "o", color=colour, ms=4, label=literal(label))
+            axis.plot([], [], "o", color=colour, ms=4, label=literal(shortened(label, 60)))
             for point in points:
                 best = not any(dominates(other, point, more) for other in everything)
                 axis.plot(point.x, point.joint, "o", color=colour, mfc=colour if best else "white", ms=4)
@@ -77,19 +78,18 @@ def _curves(runs: Rows, name: str) -> dict[str, list[Point]]:
     found: dict[str, dict[float, list[tuple[float, float]]]] = {}
     keys = _swept(runs)
     for run in runs:
-        x, joint = measure(run, name), measure(run, "joint_coherence")
-        if x is None or joint is None:
+        x, joint, changed = measure(run, name), measure(run, "joint_coherence"), _settings(run)
+        if x is None or joint is None or changed is None:
             continue
-        changed = _settings(run)
-        for key in keys.get(run["method"], ()):
+        for key in keys[run["method"]]:
             if is_number(value := _value(run["config"], key)):
                 equal = " ".join(word for setting, word in changed.items() if setting != key)
                 label = f"{run['method']}, {key}" + (f" ({equal})" if equal else "")
                 found.setdefault(label, {}).setdefault(value, []).append((x.value, joint.value))
+    curves = {label: sorted(at.items()) for label, at in found.items() if len(at) >= FEWEST}
     return {
-        label: [Point(f"{value:g}", *map(fmean, zip(*pairs, strict=True))) for value, pairs in sorted(at.items())]
-        for label, at in found.items()
-        if len(at) >= FEWEST
+        label: [Point(f"{value:g}", *map(fmean, zip(*pairs, strict=True))) for value, pairs in curves[label]]
+        for label in list(curves)[:MOST]
     }
 
 
@@ -97,16 +97,16 @@ def _swept(runs: Rows) -> dict[str, list[str]]:
     """For each method, the settings in which one of its runs differs from the preset."""
     keys: dict[str, dict[str, None]] = {}
     for run in runs:
-        keys.setdefault(run["method"], {}).update(dict.fromkeys(_settings(run)))
+        keys.setdefault(run["method"], {}).update(dict.fromkeys(_settings(run) or ()))
     return {method: list(names) for method, names in keys.items()}
 
 
-def _settings(run: Mapping[Any, Any]) -> dict[str, str]:
-    """What differs from the preset, `name=value` by name; a run whose preset is not known is alone with its own."""
+def _settings(run: Mapping[Any, Any]) -> dict[str, str] | None:
+    """What differs from the preset, `name=value` by name; None where the preset is not known."""
     try:
         return {word.partition("=")[0]: word for word in changed_settings(run["config"])}
     except UsageError:
-        return {"config_hash": run["config_hash"]}
+        return None
 
 
 def _value(config: Any, key: str) -> Any:

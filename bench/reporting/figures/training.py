@@ -6,7 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.reporting.curves import Curves, curves_of, histories_of
-from bench.reporting.figures.canvas import CLOSE, GAPS, PAGE, folded, legend_under, outer, palette, panels, spread
+from bench.reporting.figures.canvas import (
+    CLOSE,
+    GAPS,
+    PAGE,
+    folded,
+    legend_under,
+    literal,
+    outer,
+    palette,
+    panels,
+    spread,
+)
 from bench.reporting.labels import by_label
 
 if TYPE_CHECKING:
@@ -38,13 +49,13 @@ def training_figure(runs: Sequence[Mapping[Any, Any]], title: str) -> Figure | N
     axes, colours = iter(grid.flat), palette(list(histories))
     for (label, curve), axis in zip(elbo.items(), axes):
         _draw(axis, curve, colours[label])
-        axis.set(title=folded(f"{label}: ELBO"), ylabel="nats")
+        axis.set(title=literal(folded(f"{label}: ELBO")), ylabel="nats")
         _zoom(axis, curve[1])
     for (term, curves), axis in zip(shared.items(), axes):
         for label, curve in curves.items():
             _draw(axis, curve, colours[label])
         axis.set(title=SHARED[term], ylabel="nats")
-    lines = [figure.axes[0].plot([], [], color=colour, label=label)[0] for label, colour in colours.items()]
+    lines = [figure.axes[0].plot([], [], color=colour, label=literal(label))[0] for label, colour in colours.items()]
     if validation:
         lines += _draw_validation(next(axes), validation, colours)
     epochs = [x for curves in (elbo, *shared.values(), *validation.values()) for xs, _ in curves.values() for x in xs]

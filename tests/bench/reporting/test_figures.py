@@ -15,11 +15,21 @@ from bench.reporting.figures.canvas import PAGE, panels, save, style
 from bench.reporting.figures.chains import chain_figure
 from bench.reporting.figures.coherence import matrix_figure, subset_figure
 from bench.reporting.figures.priors import coverage_figure
+from bench.reporting.labels import labels_of
 from bench.reporting.leaderboard import leaderboard
 from bench.reporting.rows import read_runs
 from tests.bench.conftest import read_picture
 from tests.bench.reporting.drawn import NAMES, check, figures_of, priors_of, rows_of, write_models
-from tests.bench.rundirs import edit_json, measure, measure_file, write_measures, write_prior, write_run, write_set
+from tests.bench.rundirs import (
+    config_of,
+    edit_json,
+    measure,
+    measure_file,
+    write_measures,
+    write_prior,
+    write_run,
+    write_set,
+)
 
 
 @pytest.mark.parametrize("dataset", ["polymnist", "toy"])  # with and without values on the poster
@@ -222,6 +232,17 @@ def test_names_with_dollar_signs_are_no_formulas(tmp_path):
     edit_json(file, "measures", "cross_coherence", "details", "modalities", value=["$\\frac{", "b"])
     write_prior(run, "mixture", 0.5, label="mixture $\\")
     assert len(figures_of(tmp_path)) == 4
+
+
+def test_settings_with_dollar_signs_are_no_formulas(tmp_path):
+    """They are part of names where a method has several configurations, and of files that may be anybody's."""
+    hostile = config_of("mmvae", preset="quick", source="bundled").as_dict()
+    hostile["model"]["posterior"] = "$\\frac{\x1b"
+    write_run(tmp_path)
+    write_run(tmp_path, config=hostile, config_hash="deadbeef")
+    runs = rows_of(tmp_path)
+    assert labels_of(runs)[1].startswith("mmvae (laplace) posterior=")
+    check(figures_of(tmp_path), [f"polymnist-bundled-quick-{name}.png" for name in NAMES])
 
 
 def test_runs_without_coherence_have_the_figure_of_their_training(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.reporting.figures.canvas import style
-from bench.reporting.figures.pareto import Point, dominates, pareto_figure
+from bench.reporting.figures.pareto import MOST, Point, dominates, pareto_figure
 from bench.reporting.rows import read_runs
 from tests.bench.rundirs import config_of, measure, write_real_run, write_set
 
@@ -44,6 +44,21 @@ def test_a_curve_may_share_another_setting_and_no_curve_mixes_two(tmp_path):
     figure = drawn(tmp_path)
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["mmvae, beta (trainer.epochs=2)"]
     assert [text.get_text() for text in figure.axes[0].texts] == ["0.5", "1", "2"]
+
+
+def test_a_grid_has_a_curve_for_each_row_and_column_and_no_more_than_can_be_told_apart(tmp_path):
+    for size in range(16, 26):
+        sweep(tmp_path, 0.5, 1, 2, others=(f"latent_dim={size}",))
+    (axis,) = drawn(tmp_path).axes
+    assert len(axis.get_legend().get_texts()) == MOST
+
+
+def test_a_run_whose_preset_is_not_known_is_on_no_curve(tmp_path):
+    sweep(tmp_path, 0.5, 1, 2)
+    runs = read_runs(tmp_path)[0].to_dict("records")
+    unknown = [run | {"config": {**run["config"], "preset": "none"}} for run in runs]
+    with style():
+        assert pareto_figure([*runs[:2], *unknown], "data") is None
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,14 @@
 """Coherence against coverage, and the share of the gap that each prior closes."""
 
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 
+from bench.reporting.changes import OTHER_VERSION
 from bench.reporting.figures.priors import coverage_figure, gap_figure
+from bench.reporting.priors import priors_table
+from bench.reporting.rows import read_runs
 from tests.bench.reporting.drawn import priors_of, write_models
 from tests.bench.rundirs import config_of, write_measures, write_prior, write_real_run, write_run
 
@@ -74,22 +80,38 @@ def test_gaps_closed_have_the_best_of_the_fitted_priors_last(tmp_path):
 
 
 def test_models_that_are_called_alike_are_told_apart_by_their_settings(tmp_path):
-    common = "trainer.epochs=3"
-    for settings in (
-        [],
-        ["beta=0.5"],
-        ["prior=flow"],
-        ["prior=flow", "trainer.batch_size=77", "latent_dim=16", "beta=0.5"],
-    ):
-        write_prior(write_real_run(tmp_path, config_of("mmvae", common, *settings)), "mixture", 0.4)
+    several = ("trainer.epochs=3", "trainer.batch_size=77", "latent_dim=16")
+    configs = [config_of("mmvae", *settings) for settings in ((), ("beta=0.5",), ("prior=flow",), several)]
+    for config in configs:
+        write_prior(write_real_run(tmp_path, config), "mixture", 0.4)
     (axes,) = gap_figure(priors_of(tmp_path), "title").axes
-    other = config_of("mmvae", common, "prior=flow", "trainer.batch_size=77", "latent_dim=16", "beta=0.5").hash
     assert sorted(label.get_text() for label in axes.get_yticklabels()) == [
         "mmvae (flow)",
-        f"mmvae (flow) {other}",
         "mmvae (laplace)",
+        f"mmvae (laplace) {configs[-1].hash}",  # the settings are long
         "mmvae (laplace) beta=0.5",
     ]
+
+
+def test_settings_of_another_version_are_no_name(tmp_path):
+    runs = [write_real_run(tmp_path, config_of("mmvae", beta)) for beta in ("beta=1", "beta=0.5")]
+    for run in runs:
+        write_prior(run, "mixture", 0.4)
+    rows = [row | {"settings": OTHER_VERSION if row["settings"] else ""} for row in priors_of(tmp_path)]
+    (axes,) = gap_figure(rows, "title").axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert sorted(names) == ["mmvae (laplace)", f"mmvae (laplace) {config_of('mmvae', 'beta=0.5').hash}"]
+
+
+def test_settings_are_those_beside_the_rows_own_preset(tmp_path):
+    """One resolved configuration, by two presets, has one hash."""
+    quick = config_of("mmvae", preset="quick", source="bundled")
+    for preset in ("quick", "paper"):
+        write_real_run(tmp_path / preset, replace(quick, preset=preset))
+    rows = [row for preset in ("quick", "paper") for row in read_runs(tmp_path / preset)[0].to_dict("records")]
+    table = priors_table(pd.DataFrame(rows))
+    assert set(table[table["preset"] == "quick"]["settings"]) == {""}
+    assert "" not in set(table[table["preset"] == "paper"]["settings"])
 
 
 def test_models_with_the_same_settings_are_told_apart_by_their_hash(tmp_path):

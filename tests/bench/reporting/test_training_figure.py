@@ -8,7 +8,7 @@ from PIL import Image
 from bench.reporting.figures.canvas import PAGE, save, style
 from bench.reporting.figures.training import training_figure
 from tests.bench.reporting.drawn import NAMES, check, figures_of, rows_of
-from tests.bench.rundirs import ENERGY, write_run
+from tests.bench.rundirs import config_of, write_real_run, write_run
 
 
 def test_panels_of_a_training_have_the_same_epochs(tmp_path):
@@ -77,8 +77,8 @@ def test_methods_are_named_once_below_all_panels(tmp_path):
 
 def test_nothing_of_the_training_lies_on_something_else(tmp_path):
     """Long names above all: those of one method with several configurations."""
-    for k in range(3):
-        write_run(tmp_path, "ebm-generalized", config_hash=f"0123abc{k}", config=ENERGY)
+    for start in (0.1, 0.2, 0.3):
+        write_real_run(tmp_path, config_of("ebm-generalized", f"prior.start={start}", "prior.warmup=0.7654321"))
     with style():
         figure = training_figure(rows_of(tmp_path), "a title " * 12)
         save(figure, tmp_path / "figure.png")
