@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 from bench.reporting.labels import told_apart
@@ -141,4 +140,4 @@ def columns_of(closed: Mapping[str, Mapping[tuple[int, str, str], Estimate | Non
     for line in closed.values():
         for column, share in line.items():
             shares.setdefault(column, []).append(share.mean if share else 0.0)
-    return sorted(shares, key=lambda column: (column[0], fmean(shares[column]), column))
+    return sorted(shares, key=lambda column: (column[0], sum(shares[column]) / len(shares[column]), column))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from bench.runs import reading
 from bench.runs.reading import Unreadable
 
 Name = Annotated[str, Meta(pattern=rf"\A(?:{reading.NAME.pattern})\Z")]
-Number = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]  # finite
+LARGEST = 1e100  # of a measure: squares and sums of such still are numbers
+Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 N = TypeVar("N")

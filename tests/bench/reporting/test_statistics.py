@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from bench.reporting.statistics import (
@@ -13,6 +15,13 @@ def test_students_interval_by_hand():
     # t(0.975; 1) = 12.706205; std = 0.02 / √2
     assert student_interval([0.50, 0.52]) == pytest.approx((0.0141421, 0.3829380, 0.6370620), abs=1e-6)
     assert student_interval([0.1, 0.9])[1:] == (0.0, 1.0)
+
+
+def test_an_interval_of_huge_numbers_is_no_error():
+    """Seconds and history of a run's files have no bounds."""
+    std, low, high = student_interval([1e300, -1e300], -math.inf, math.inf)
+    assert std == pytest.approx(1.414e300, rel=1e-3)
+    assert low == -high
 
 
 def test_pairing_takes_out_what_the_seeds_share():

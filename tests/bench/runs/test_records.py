@@ -160,6 +160,7 @@ def test_to_read_records_imports_no_torch():
         (("value",), True),
         (("value",), None),
         (("value",), 10**400),
+        (("value",), -1e300),
         (("n",), 1.5),
         (("n",), -1),
         (("protocol",), 3),
