@@ -136,6 +136,8 @@ def test_a_preempted_run_is_requeued_and_ends_with_the_numbers_of_an_uninterrupt
     until(lambda: states(out)["mmvae/0"]["state"] == "requeued", "the run is requeued")
     assert (run_folder(out, "mmvae") / "checkpoint.pt").exists()
 
+    time.sleep(3)  # a node refuses a job that starts anew in the second in which the first attempt's credential ended
+
     def done():
         # SLURM holds a requeued job for two minutes. It forgets the wish if the job has not quite ended yet.
         subprocess.run(
