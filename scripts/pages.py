@@ -32,7 +32,7 @@ NAMES = {
     "mvae": "MVAE",
 }
 OWN, BEFORE, AFTER = "its own", ("p0", "its own"), ("bootstrap", "held-out aggregate")  # of the table of priors
-SHOWN_FITS = ("ebm-base", "mmvae", "ebm-generalized", "mmvaeplus")
+SHOWN_FITS = ("ebm-base", "mmvae", "ebm-generalized", "mmvaeplus", "mopoe", "mmjsd", "mvtcae", "mvae")
 COMMON = "trainer.epochs=15"  # of all short trainings
 
 Row = dict[Any, Any]
