@@ -114,9 +114,10 @@ def quick_rows() -> list[list[str]]:
 def with_published() -> list[Row]:
     """Our rows beside the published ones of the same methods; those that were not published are last."""
     published = pd.read_csv(REFERENCE / "published.csv").query("dataset == 'polymnist'")
-    both = published.merge(pd.DataFrame(of_preset(OVERNIGHT)), on="method", suffixes=("_poster", "")).to_dict("records")
+    ours = of_preset(OVERNIGHT)
+    both = published.merge(pd.DataFrame(ours), on="method", suffixes=("_poster", "")).to_dict("records")
     known = {row["method"] for row in both}
-    return [*both, *(row for row in of_preset(OVERNIGHT) if row["method"] not in known)]
+    return [*both, *(row for row in ours if row["method"] not in known)]
 
 
 def poster_rows() -> list[list[str]]:
@@ -144,9 +145,7 @@ def of_priors(results: Path) -> pd.DataFrame:
 
 def fitted_rows() -> list[list[str]]:
     """Joint coherence by prior and method, of the seeds that have fits: references around, the worst fit first."""
-    preset = [row["config_hash"] for row in of_preset(OVERNIGHT)]
-    rows = of_priors(OVERNIGHT)
-    rows = rows[rows["config_hash"].isin(preset)]
+    rows = of_priors(OVERNIGHT).query("settings == ''")
     rows["prior"] = rows["prior"].mask(rows["role"] == "trained", OWN)
     with_fits = rows.loc[rows["role"] == "fitted", ["method", "seed"]].drop_duplicates()
     each = rows.merge(with_fits).pivot(index=["prior", "seed"], columns="method", values="joint_coherence")

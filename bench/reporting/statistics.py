@@ -29,7 +29,7 @@ def student_interval(values: Sequence[float], lowest: float = 0.0, highest: floa
     """Standard deviation (ddof 1) and 95 % Student-t interval of the mean of two or more values, clipped to what the
     mean can be."""
     n, mean = len(values), sum(values) / len(values)
-    std = math.hypot(*(value - mean for value in values)) / math.sqrt(n - 1)  # squares of what files hold may overflow
+    std = math.hypot(*(value - mean for value in values)) / math.sqrt(n - 1)  # squares of a gap's share may overflow
     half = student_quantile(n - 1) * std / math.sqrt(n)
     return std, max(lowest, mean - half), min(highest, mean + half)
 

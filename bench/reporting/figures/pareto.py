@@ -24,6 +24,7 @@ AGAINST = (
 )
 
 Rows = Sequence[Mapping[Any, Any]]
+Changed = Sequence[tuple[Mapping[Any, Any], Mapping[str, str]]]  # runs, each with what differs from its preset
 
 
 class Point(NamedTuple):
@@ -40,7 +41,8 @@ def pareto_figure(runs: Rows, title: str) -> Figure | None:
 
     Filled: no other configuration in the panel is as good in both. None where there is no such curve.
     """
-    shown = [(curves, title_x, more) for name, title_x, more in AGAINST if (curves := _curves(runs, name))]
+    known = [(run, changed) for run in runs if (changed := _settings(run)) is not None]
+    shown = [(curves, title_x, more) for name, title_x, more in AGAINST if (curves := _curves(known, name))]
     if not shown:
         return None
     figure, grid = panels(1, len(shown), (PAGE * len(shown) / len(AGAINST), 2.6))
@@ -73,13 +75,13 @@ def dominates(other: Point, point: Point, more: bool) -> bool:
     return min(gain, other.joint - point.joint) >= 0 and max(gain, other.joint - point.joint) > 0
 
 
-def _curves(runs: Rows, name: str) -> dict[str, list[Point]]:
+def _curves(runs: Changed, name: str) -> dict[str, list[Point]]:
     """The points of each method that has enough of them in one numeric setting, in the order of its values."""
     found: dict[str, dict[float, list[tuple[float, float]]]] = {}
     keys = _swept(runs)
-    for run in runs:
-        x, joint, changed = measure(run, name), measure(run, "joint_coherence"), _settings(run)
-        if x is None or joint is None or changed is None:
+    for run, changed in runs:
+        x, joint = measure(run, name), measure(run, "joint_coherence")
+        if x is None or joint is None:
             continue
         for key in keys[run["method"]]:
             if is_number(value := _value(run["config"], key)):
@@ -93,11 +95,11 @@ def _curves(runs: Rows, name: str) -> dict[str, list[Point]]:
     }
 
 
-def _swept(runs: Rows) -> dict[str, list[str]]:
+def _swept(runs: Changed) -> dict[str, list[str]]:
     """For each method, the settings in which one of its runs differs from the preset."""
     keys: dict[str, dict[str, None]] = {}
-    for run in runs:
-        keys.setdefault(run["method"], {}).update(dict.fromkeys(_settings(run) or ()))
+    for run, changed in runs:
+        keys.setdefault(run["method"], {}).update(dict.fromkeys(changed))
     return {method: list(names) for method, names in keys.items()}
 
 

@@ -18,7 +18,7 @@ def test_students_interval_by_hand():
 
 
 def test_an_interval_of_huge_numbers_is_no_error():
-    """Seconds and history of a run's files have no bounds."""
+    """The share of a gap is a quotient, and may be huge."""
     std, low, high = student_interval([1e300, -1e300], -math.inf, math.inf)
     assert std == pytest.approx(1.414e300, rel=1e-3)
     assert low == -high
