@@ -111,19 +111,12 @@ def _print_coherences(out: Path) -> bool:
 
 def _short(row: Mapping[Any, Any], shared: Sequence[str]) -> tuple[str, ...]:
     from bench.reporting.changes import without
+    from bench.reporting.statistics import interval
 
     prior = row["trained_prior"] if row["prior"] == "own" else f"{row['prior']}, fitted"
-    joint, cross = (_interval(row, f"{name}_coherence") for name in ("joint", "cross"))
+    joint, cross = (interval(row, f"{name}_coherence") for name in ("joint", "cross"))
     collapsed = " COLLAPSED" if str(row["collapsed_seeds"]) not in ("", "0") else ""
     return row["method"], prior, str(row["seeds"]), joint + collapsed, cross, without(row["settings"], shared)
-
-
-def _interval(row: Mapping[Any, Any], name: str) -> str:
-    numbers = [row[name], row[f"{name}_low"], row[f"{name}_high"]]
-    if "" in numbers:
-        return "absent" if row[name] == "" else f"{float(row[name]):.3f}"
-    value, low, high = map(float, numbers)
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def print_page(out: Path, stream: TextIO) -> None:

@@ -68,8 +68,8 @@ def single_difference(a: float, b: float) -> Comparison:
 
 
 def known(value: Any) -> float | None:
-    """The number, or None for NaN and nothing."""
-    return None if value is None or math.isnan(value) else float(value)
+    """The number, or None for NaN, nothing and an empty cell of a table."""
+    return None if value is None or value == "" or math.isnan(float(value)) else float(value)
 
 
 def interval(row: Mapping[Any, Any], metric: str) -> str:

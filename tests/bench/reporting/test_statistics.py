@@ -4,6 +4,7 @@ import pytest
 
 from bench.reporting.statistics import (
     binomial_difference,
+    interval,
     paired_difference,
     single_difference,
     student_interval,
@@ -15,6 +16,14 @@ def test_students_interval_by_hand():
     # t(0.975; 1) = 12.706205; std = 0.02 / √2
     assert student_interval([0.50, 0.52]) == pytest.approx((0.0141421, 0.3829380, 0.6370620), abs=1e-6)
     assert student_interval([0.1, 0.9])[1:] == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("cells", "text"),
+    [((0.5, 0.4, 0.6), "0.500 [0.400, 0.600]"), (("0.5", "", ""), "0.500"), (("", "", ""), "absent")],
+)
+def test_rows_and_cells_of_a_table_are_written_alike(cells, text):
+    assert interval(dict(zip(("x", "x_low", "x_high"), cells, strict=True)), "x") == text
 
 
 def test_an_interval_of_huge_numbers_is_no_error():
