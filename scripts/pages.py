@@ -1,41 +1,26 @@
-"""The tables and pictures of README.md and results/reference/README.md, from the committed runs.
+"""The tables of README.md and results/reference/README.md, from the committed runs.
 
     python scripts/pages.py
 
-writes them anew: tables where their headings stand, pictures into docs/pictures. A picture has joint samples of two or
-more methods, the first ten of seed 0.
+writes them anew where their headings stand, and the pictures too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont
 
-ROOT = Path(__file__).parents[1]
-REFERENCE = ROOT / "results/reference"
-QUICK, OVERNIGHT, SHORT = (REFERENCE / name for name in ("quick-bundled", "overnight-rebuilt", "overnight-short"))
+from pictures import OVERNIGHT, PICTURES, QUICK, REFERENCE, ROOT, Row, of_preset
+
+SHORT = REFERENCE / "overnight-short"
 README, REPORT = ROOT / "README.md", REFERENCE / "README.md"
-SIDE, SHOWN, MODALITIES = 84, 10, 5  # pixels of an item, tuples and modalities
-GAP, CAPTION = 20, 30  # pixels
-NAMES = {
-    "mmvae": "MMVAE",
-    "mmvaeplus": "MMVAE+",
-    "ebm-base": "MMVAE",
-    "ebm-generalized": "MMVAE+",
-    "mopoe": "MoPoE",
-    "mmjsd": "mmJSD",
-    "mvtcae": "MVTCAE",
-    "mvae": "MVAE",
-}
 OWN, BEFORE, AFTER = "its own", ("p0", "its own"), ("bootstrap", "held-out aggregate")  # of the table of priors
 SHOWN_FITS = ("ebm-base", "mmvae", "ebm-generalized", "mmvaeplus", "mopoe", "mmjsd", "mvtcae", "mvae")
+JOINT = ("joint_coherence", "joint_coherence_base", "joint_coherence_aggregate")
 COMMON = "trainer.epochs=15"  # of all short trainings
-
-Row = dict[Any, Any]
 
 
 class Table(NamedTuple):
@@ -55,33 +40,6 @@ class Table(NamedTuple):
         lines = self.page.read_text().splitlines()
         start = lines.index(self.headings)
         return lines[start : lines.index("", start)]
-
-
-class Picture(NamedTuple):
-    """A sheet of joint samples: rows of methods, a block each."""
-
-    file: Path
-    results: Path
-    methods: Sequence[Sequence[str]]
-
-    def draw(self) -> Image.Image:
-        rows = {row["method"]: row for row in of_preset(self.results)}
-        left, top = place(len(self.methods) - 1, max(map(len, self.methods)) - 1)
-        sheet = Image.new("RGB", (left + SHOWN * SIDE, top + MODALITIES * SIDE), "white")
-        font, pen = ImageFont.load_default(size=22), ImageDraw.Draw(sheet)
-        for row, methods in enumerate(self.methods):
-            for column, method in enumerate(methods):
-                left, top = place(row, column)
-                pen.text((left, top - CAPTION), caption(rows[method]), fill="black", font=font)
-                sheet.paste(samples(self.results, rows[method]), (left, top))
-        return sheet
-
-
-def of_preset(results: Path) -> list[Row]:
-    """The leaderboard's row of each method as the preset has it, best joint coherence first."""
-    rows = pd.read_csv(results / "leaderboard.csv", keep_default_na=False, na_values={"joint_coherence": ""})
-    rows = rows[(rows["prior"] == "own") & (rows["settings"] == "")]
-    return rows.sort_values("joint_coherence", ascending=False).to_dict("records")
 
 
 def number(value: Any) -> str:
@@ -170,7 +128,7 @@ def short_rows() -> list[list[str]]:
         [
             row["method"],
             f"`{row['changed']}`" if row["changed"] else "",
-            *(number(row[f"joint_coherence{end}"]) for end in ("", "_base", "_aggregate")),
+            *(number(row[metric]) for metric in JOINT),
             number(row["cross_coherence"]),
             f"{float(row['fd_joint']):.1f}",
             number(row["coverage"]),
@@ -179,24 +137,24 @@ def short_rows() -> list[list[str]]:
     ]
 
 
-def place(row: int, column: int) -> tuple[int, int]:
-    """Left and top of a block of samples."""
-    return column * (SHOWN * SIDE + GAP), CAPTION + row * (MODALITIES * SIDE + CAPTION + GAP)
-
-
-def samples(results: Path, row: Row) -> Image.Image:
-    """The first tuples of a method's samples from its prior."""
-    run = results / "runs/polymnist" / row["method"] / f"{row['preset']}-{row['config_hash']}" / "seed-0"
-    with Image.open(run / "samples_joint.png") as picture:
-        return picture.convert("RGB").crop((0, 0, SHOWN * SIDE, MODALITIES * SIDE))
-
-
-def caption(row: Row) -> str:
-    """Method, prior and joint coherence of a block."""
-    mean, low, high = (float(row[f"joint_coherence{end}"]) for end in ("", "_low", "_high"))
-    value = f"joint coherence {mean:.2f} [{low:.2f}, {high:.2f}]"
-    prior = row["trained_prior"].replace("laplace", "Laplace").replace("normal", "Normal")
-    return f"{NAMES[row['method']]}, {prior} prior: {value}, {row['seeds']} seeds"
+def time_rows() -> list[list[str]]:
+    """Seed 0 of a method by the epochs that it was trained for, all else as the preset has it."""
+    metrics, rows = (*JOINT, "cross_coherence", "cross_coherence_published"), []
+    for results in (SHORT, OVERNIGHT):
+        runs = pd.read_csv(results / "leaderboard.csv", keep_default_na=False).query("prior == 'own'")
+        runs = runs[runs["settings"].str.fullmatch(r"(trainer\.epochs=\d+)?")][["method", "config_hash", "epochs"]]
+        measures = pd.read_csv(results / "measures.csv").query("prior == 'own' and seed == 0")
+        values = measures.pivot(index="config_hash", columns="measure", values="value")
+        rows += runs.merge(values, on="config_hash").to_dict("records")
+    return [
+        [
+            row["method"],
+            str(row["epochs"]),
+            *(number(row[metric]) for metric in metrics),
+        ]
+        for row in sorted(rows, key=lambda row: (row["method"], row["epochs"]))
+        if sum(row["method"] == other["method"] for other in rows) > 1
+    ]
 
 
 TABLES = {
@@ -218,12 +176,11 @@ TABLES = {
         "| Fréchet distance | coverage of real items |",
         short_rows,
     ),
-}
-COMPARED = (("mmvae", "ebm-base"), ("mmvaeplus", "ebm-generalized"))
-PICTURES = {
-    "quick": Picture(ROOT / "docs/pictures/priors.png", QUICK, COMPARED),
-    "overnight": Picture(
-        ROOT / "docs/pictures/real-digits.png", OVERNIGHT, (*COMPARED, ("mopoe", "mmjsd"), ("mvtcae", "mvae"))
+    "time": Table(
+        REPORT,
+        "| method | epochs | joint coherence | from p0 | aggregate posterior | cross coherence "
+        "| cross, published classifiers |",
+        time_rows,
     ),
 }
 
@@ -233,8 +190,7 @@ def main() -> None:
         text = table.page.read_text()
         table.page.write_text(text.replace("\n".join(table.written()), "\n".join(table.made())))
     for picture in PICTURES.values():
-        picture.file.parent.mkdir(parents=True, exist_ok=True)
-        picture.draw().quantize(256, dither=Image.Dither.NONE).save(picture.file, optimize=True)
+        picture.write()
     print(*dict.fromkeys(table.page for table in TABLES.values()), *(p.file for p in PICTURES.values()), sep="\n")
 
 

@@ -9,13 +9,11 @@ A mark is an HTML comment on the line above a block:
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -61,13 +59,3 @@ def blocks(page: Path) -> Iterator[Block]:
         elif mark:
             raise ValueError(f"{page.name}, line {number}: the mark above it is of no block")
         mark = None
-
-
-def load_script(name: str) -> ModuleType:
-    """The module of scripts/NAME.py, which is in no package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
+import compare_revisions
 from bench.runs.records import read_records
 from tests.bench.rundirs import write_run
-from tests.docs.blocks import load_script
 
 STEP = {"before": 0.2, "after": 0.1}
 
@@ -16,7 +16,7 @@ STEP = {"before": 0.2, "after": 0.1}
 @pytest.fixture
 def script(monkeypatch):
     """The module, with checkouts that measure nothing: `bench speed` finds STEP, and all else takes no time."""
-    script = load_script("compare_revisions")
+    script = compare_revisions
 
     def bench(self, *arguments):
         calls.append((self.name, arguments[0]))
@@ -31,7 +31,8 @@ def script(monkeypatch):
             write_run(self.out)
         return 300.4
 
-    calls = script.calls = []
+    calls = []
+    monkeypatch.setattr(script, "calls", calls, raising=False)
     monkeypatch.setattr(script, "MANY", 5)
     monkeypatch.setattr(script.Checkout, "bench", bench)
     monkeypatch.setattr(script.subprocess, "run", lambda *_, **__: script.subprocess.CompletedProcess([], 0, "abc\n"))
