@@ -17,7 +17,7 @@ from bench.runs.store import read_json
 from bench.training.building import build_method
 from evaluators.coherence import joint_coherence
 from tests.bench.conftest import tiny_config
-from tests.bench.test_runner import Untrained, measures, stop_at
+from tests.bench.runner.conftest import Untrained, measures, stop_at
 from tests.conftest import BandClassifiers
 from tests.toy import HETERO_MODALITIES, hetero_data, image_data, image_modalities
 
