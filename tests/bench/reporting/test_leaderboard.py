@@ -1,16 +1,13 @@
+"""The rows of the leaderboard and its files."""
+
 import logging
 import math
-import os
-import re
 
 import pandas as pd
 import pytest
 
-from bench.commands.report import is_current, make_report
-from bench.errors import BenchError
-from bench.reporting.leaderboard import COLUMNS, leaderboard, make_tables
-from bench.reporting.markdown import markdown
-from bench.reporting.rows import read_runs
+from bench.reporting.leaderboard import COLUMNS, make_tables
+from tests.bench.reporting.leaderboards import page, table_of
 from tests.bench.rundirs import (
     ENERGY,
     config_of,
@@ -18,23 +15,11 @@ from tests.bench.rundirs import (
     edit_json,
     joint_measures,
     measure_file,
-    write_measures,
     write_prior,
     write_real_run,
     write_run,
     write_set,
 )
-
-ERROR = {"kind": "diverged", "type": "Diverged", "message": "loss is nan\nin a | b"}
-
-
-def table_of(out):
-    return leaderboard(*read_runs(out))
-
-
-def page(out):
-    runs, failed = read_runs(out)
-    return markdown(leaderboard(runs, failed), runs, failed)
 
 
 def test_an_empty_folder_gives_an_empty_table(tmp_path):
@@ -114,66 +99,6 @@ def test_the_best_joint_coherence_of_a_section_comes_first(tmp_path):
     assert table_of(tmp_path)["method"].tolist() == ["mmvaeplus", "mmvae", "ebm-base"]
 
 
-def test_one_model_ranks_no_method(tmp_path):
-    for method, joint in (("mvae", 0.2), ("ebm-base", 0.3), ("mmvae", 0.9)):
-        write_run(tmp_path, method, joint=joint)
-    for seed in (0, 1):
-        write_run(tmp_path, "mopoe", seed, joint=0.1 + seed / 10)
-    assert table_of(tmp_path)["method"].tolist() == ["mopoe", "ebm-base", "mmvae", "mvae"]
-    text = page(tmp_path)
-    several, one = text.split("One model each, sorted by name.")
-    assert "| mopoe |" in several
-    assert "| mmvae |" not in several
-    assert "nothing is ranked here" in one
-
-
-def test_failed_runs_are_counted_and_listed(tmp_path):
-    write_run(tmp_path, seed=0)
-    write_run(tmp_path, seed=1, error=ERROR)
-    write_run(tmp_path, seed=0, preset="paper", config_hash="deadbeef", error=ERROR)
-    write_run(tmp_path, "ebm-base", seed=5, error=ERROR)
-    table, _, failed = make_tables(tmp_path)
-    assert table[["method", "seeds", "failed_seeds"]].to_numpy().tolist() == [["mmvae", 1, 1]]
-    assert len(failed) == 3
-    text = (tmp_path / "leaderboard.md").read_text()
-    assert "| mmvae | laplace | 1 (+1 failed) |" in text
-    assert "| ebm-base | polymnist (bundled) | quick | 5 | diverged: loss is nan in a \\| b |" in text
-
-
-def test_only_failures_still_give_a_report(tmp_path):
-    write_run(tmp_path, error=ERROR)
-    table, _, _ = make_tables(tmp_path)
-    assert table.empty
-    assert "diverged" in (tmp_path / "leaderboard.md").read_text()
-
-
-def test_markdown_has_every_method_and_section(tmp_path):
-    methods = ["mmvae", "mmvaeplus", "ebm-base", "ebm-generalized"]
-    for method in methods:
-        write_run(tmp_path, method)
-    write_run(tmp_path, "mmvae", dataset="toy", preset="paper", source="rebuilt")
-    text = page(tmp_path)
-    line = "| laplace | 1 | 0.500 [0.470, 0.530] | 2.00 of 2.30 | 0.250 | 0.500 |"
-    assert all(f"| {method} {line}" in text for method in methods)
-    assert "## polymnist, bundled data, preset quick" in text
-    assert "## toy, rebuilt data, preset paper" in text
-    assert "Classifier accuracy on real test items: 0.9800. Data ffffffffffffffff." in text
-    assert "reference: z encoded from held-out tuples" in text
-    assert "nan" not in text
-    assert "ceiling" not in text
-
-
-def test_a_collapsed_model_is_called_that_beside_its_coherence(tmp_path):
-    write_run(tmp_path, "mmvae", joint=0.99, entropy=1.1)  # below half of ln 10 = 2.303
-    write_run(tmp_path, "mopoe", joint=0.4, entropy=1.2)
-    table, *_ = make_tables(tmp_path)
-    assert table.set_index("method")["collapsed_seeds"].to_dict() == {"mmvae": 1, "mopoe": 0}
-    text = page(tmp_path)
-    assert "| 0.990 [0.960, 1.020] | 1.10 of 2.30, COLLAPSED |" in text
-    assert "| 0.400 [0.370, 0.430] | 1.20 of 2.30 |" in text
-    assert "below 50% of that of even labels" in text
-
-
 def test_one_collapsed_attribute_is_enough(tmp_path):
     run = write_run(tmp_path)
     attributes = {
@@ -184,20 +109,6 @@ def test_one_collapsed_attribute_is_enough(tmp_path):
     edit_json(measure_file(run, "joint"), "measures", "joint_coherence", "details", value=details)
     row = table_of(tmp_path).iloc[0]
     assert row[["joint_entropy", "joint_entropy_even", "collapsed_seeds"]].tolist() == [0.6, 0.9, 1]
-
-
-def test_what_does_not_apply_is_absent_with_its_reason(tmp_path):
-    write_run(tmp_path, "mmvae", joint=None, cross=None)
-    table, *_ = make_tables(tmp_path)
-    row = table.iloc[0]
-    assert row["protocol"] == "joint absent, cross absent"
-    assert row[["joint_coherence", "cross_coherence", "gap_closed"]].isna().all()
-    text = page(tmp_path)
-    assert "| mmvae | laplace | 1 | absent |" in text
-    assert "- joint of mmvae: there are no labels" in text
-    assert "nan" not in text
-    long = pd.read_csv(tmp_path / "measures.csv").set_index("evaluator")
-    assert long["absent"].to_dict() == {"joint": "there are no labels", "cross": "there are no labels"}
 
 
 def test_a_run_that_misses_a_measure_is_not_averaged_with_those_that_have_it(tmp_path):
@@ -279,128 +190,17 @@ def test_a_prior_with_other_settings_is_another_prior_whatever_its_label(tmp_pat
     ]
 
 
-def test_further_measures_have_a_long_table_and_a_compact_one(tmp_path):
-    for seed, probe in enumerate((0.7, 0.9)):
-        run = write_run(tmp_path, seed=seed)
-        write_measures(run, "probes", probe_z=probe)
-    write_measures(write_run(tmp_path, "mopoe"), "diversity", class_entropy=2.25)
-    _, runs, _ = make_tables(tmp_path)
-    table = pd.read_csv(tmp_path / "measures.csv")
-    probes = table[table["measure"] == "probe_z"]
-    assert probes[["method", "seed", "value", "protocol", "n"]].values.tolist() == [
-        ["mmvae", 0, 0.7, "a protocol", 1000],
-        ["mmvae", 1, 0.9, "a protocol", 1000],
-    ]
-    assert len(table) == 3 * 4 + 3  # each run's own four, and the added ones
-    text = page(tmp_path)
-    assert "| measure, own prior | mmvae 0123abcd | mopoe 0123abcd |" in text
-    assert "| probe_z ↑ | 0.8 |  |" in text
-    assert "| class_entropy ↑ |  | 2.25 |" in text
-    assert len(runs) == 3
-
-
-def test_measures_of_different_protocols_are_not_averaged(tmp_path):
-    for seed, protocol in enumerate(("one", "two")):
-        write_measures(write_run(tmp_path, seed=seed), "probes", protocol=protocol, probe_z=0.5 + seed)
-    text = page(tmp_path)
-    assert re.search(r"\| probe_z \(one, .*\) ↑ \| 0.5 \|", text)
-    assert re.search(r"\| probe_z \(two, .*\) ↑ \| 1.5 \|", text)
-
-
-def test_measures_that_the_table_of_priors_lacks_have_a_line_of_their_prior(tmp_path):
-    run = write_run(tmp_path)
-    write_measures(run, "diversity", class_entropy=1.0)
-    write_prior(run, "flow", 0.8, label="flow a|b", class_entropy=2.0, of_a_plugin=3.0)
-    text = page(tmp_path)
-    assert "| measure, own prior | mmvae 0123abcd |\n|---|---|\n| class_entropy ↑ | 1 |" in text
-    assert "| measure, flow a/b prior | mmvae 0123abcd |\n|---|---|\n| of_a_plugin ↑ | 3 |" in text
-
-
-def test_priors_of_one_label_and_different_settings_are_not_averaged(tmp_path):
-    run = write_run(tmp_path)
-    for components, value in ((10, 3.0), (50, 5.0)):
-        write_prior(run, "mixture", 0.8, settings={"components": components}, label="mixture", of_a_plugin=value)
-    text = page(tmp_path)
-    assert "| of_a_plugin ↑ | 3 |" in text
-    assert "| of_a_plugin ↑ | 5 |" in text
-
-
-def test_tables_are_current_until_anything_changes_among_the_runs(tmp_path):
-    run = write_run(tmp_path, "mmvae")
-    assert not is_current(tmp_path)
-    make_tables(tmp_path)
-    assert is_current(tmp_path)
-    later = (tmp_path / "leaderboard.md").stat().st_mtime_ns + 1_000_000
-    for path in (measure_file(run, "joint"), run.parent):  # another number; a run more, or one less
-        os.utime(path, ns=(later, later))
-        assert not is_current(tmp_path)
-        os.utime(path, ns=(0, 0))
-        assert is_current(tmp_path)
-
-
-def damage(path):
-    path.write_text('{"half": ')
-
-
 def test_a_damaged_file_costs_its_part_and_one_warning_that_names_it(tmp_path, caplog):
     for seed in (0, 1, 2):
         write_prior(write_run(tmp_path, seed=seed), "flow", 0.8)
     damaged = tmp_path / "runs/polymnist/mmvae/quick-0123abcd/seed-1/provenance.json"
-    damage(damaged)
+    damaged.write_text('{"half": ')
     with caplog.at_level(logging.WARNING, logger="bench"):
         table = table_of(tmp_path)
     assert table[["prior", "seeds"]].to_numpy().tolist() == [["own", 2], ["flow", 2]]
     (record,) = caplog.records
     assert record.message.startswith(f"{damaged} is no JSON")
     assert record.message.endswith("the run is left out")
-
-
-def test_the_report_is_made_whatever_happens_to_a_figure(tmp_path, caplog, capsys, monkeypatch):
-    from bench.reporting.figures import coherence
-
-    def fail(*_):
-        raise RuntimeError("no font")
-
-    monkeypatch.setattr(coherence, "coherence_figure", fail)
-    (write_run(tmp_path) / "history.csv").write_text("")
-    with caplog.at_level(logging.WARNING, logger="bench"):
-        assert make_report(tmp_path) == 0
-    assert "| mmvae |" in capsys.readouterr().out
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
-        "polymnist-bundled-quick-cross-coherence.pdf",
-        "polymnist-bundled-quick-cross-coherence.png",
-    ]
-    messages = [record.message for record in caplog.records]
-    assert any("coherence.png is left out: RuntimeError: no font" in message for message in messages)
-    assert any("history.csv is empty: its curve is left out" in message for message in messages)
-
-
-@pytest.mark.parametrize("name", ["leaderboard.csv", "measures.csv", "priors.csv", "leaderboard.md"])
-def test_a_folder_in_place_of_a_table_is_told_in_a_sentence(tmp_path, name):
-    write_run(tmp_path)
-    (tmp_path / name / "mine").mkdir(parents=True)
-    with pytest.raises(BenchError, match=rf"the tables cannot be written: .*{name}"):
-        make_report(tmp_path)
-    assert not list(tmp_path.glob(".*"))
-
-
-def test_a_folder_of_figures_that_cannot_be_made_costs_the_figures(tmp_path, caplog, capsys):
-    write_run(tmp_path)
-    (tmp_path / "figures").write_text("a file")
-    assert make_report(tmp_path) == 0
-    assert caplog.text.count("is left out: NotADirectoryError") + caplog.text.count("FileExistsError") == 3
-    assert (tmp_path / "leaderboard.md").exists()
-
-
-def test_where_nothing_can_be_read_the_exit_code_says_so(tmp_path, capsys):
-    run = write_run(tmp_path)
-    damage(run / "provenance.json")
-    assert make_report(tmp_path) == 1
-    (run / "training.json").unlink()
-    for folder in ("measures",):
-        for file in (run / folder).iterdir():
-            file.unlink()
-    assert make_report(tmp_path) == 0  # nothing is finished: an empty table is the whole truth
 
 
 def test_good_tables_are_not_replaced_by_empty_ones(tmp_path, caplog):
@@ -412,15 +212,6 @@ def test_good_tables_are_not_replaced_by_empty_ones(tmp_path, caplog):
     assert [(tmp_path / name).read_bytes() for name in ("leaderboard.csv", "leaderboard.md", "measures.csv")] == before
     assert "none of the runs in" in caplog.text
     assert "its tables are those of before" in caplog.text
-
-
-def test_without_a_finished_run_there_is_a_sentence_and_no_warning(tmp_path, caplog, capsys):
-    """As after a time budget that ended in the first run, and again after the next one."""
-    (write_run(tmp_path) / "training.json").unlink()
-    for _ in range(2):
-        assert make_report(tmp_path) == 0
-        assert capsys.readouterr().out == "no run is finished yet: there are no tables\n"
-    assert "of before" not in caplog.text
 
 
 def test_that_tables_are_those_of_before_is_told_where_no_run_is_finished_any_more(tmp_path, caplog):
