@@ -1,3 +1,5 @@
+"""Pictures of samples, of images and of any other kinds of modalities."""
+
 import dataclasses
 import json
 
@@ -6,19 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.evaluation.pictures import (
-    CHAINS,
-    COLUMNS,
-    GAP,
-    arranged,
-    beside,
-    contact_sheet,
-    draw,
-    grid,
-    save_picture,
-    save_samples,
-    shown_rows,
-)
+from bench.evaluation.pictures import CHAINS, COLUMNS, GAP, draw, grid, save_samples, shown_rows
 from evaluators.chains import snapshots
 from methods import method_class
 from methods.base import Latents, Streams
@@ -26,16 +16,11 @@ from methods.drawing import draw_sentences
 from methods.modality import ImageModality
 from methods.networks import NetworkChoice
 from methods.priors.energy import EnergyPriorConfig
+from tests.bench.conftest import read_picture
 from tests.toy import HETERO_MODALITIES, hetero_data, image_data
 
 LABELS = 31  # pixels of two lines above the columns of chains
 FILES = ("samples_joint.png", "samples_cross.png", "samples_chains.png")
-
-
-def read_picture(path):
-    """uint8 [H, W, 3]."""
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
 
 
 def make_method(name, modalities):
@@ -121,16 +106,6 @@ def test_pictures_of_images_are_those_of_all_earlier_runs(method, tmp_path):
         assert (read_picture(tmp_path / file) == np.asarray(picture)).all(), file
 
 
-def test_a_contact_sheet_of_images_is_that_of_all_earlier_versions():
-    data = image_data()
-    labels = data.test.labels["digit"]
-    rows = [int((labels == c % 4).nonzero()[c // 4]) for c in range(10)]
-    strips = [torch.cat(list(data.test.items[m.name][rows]), dim=-1) for m in data.modalities]
-    image = Image.fromarray(torch.cat(strips, dim=-2).permute(1, 2, 0).numpy())
-    expected = image.resize((3 * image.width, 3 * image.height), Image.Resampling.NEAREST)
-    assert (np.asarray(contact_sheet(data)) == np.asarray(expected)).all()
-
-
 def test_each_block_starts_with_the_held_out_images_of_its_source(method, tmp_path):
     data = image_data()
     save_samples(tmp_path, method, data, seed=0)
@@ -190,18 +165,6 @@ def test_wide_pictures_have_a_chain_a_row_and_several_bands(tmp_path):
     assert cross.shape[1] == 4 * 128 * 2 + GAP
 
 
-def test_wide_blocks_stand_below_each_other_under_one_header():
-    wide = [Image.new("RGB", (900, 3), colour) for colour in ("red", "blue")]
-    header = Image.new("RGB", (900, 2), "lime")
-    column = np.asarray(arranged(wide, header))[:, 0].tolist()
-    lime, red, blue, white = [0, 255, 0], [255, 0, 0], [0, 0, 255], [255, 255, 255]
-    assert column == [lime] * 2 + [white] * GAP + [red] * 3 + [white] * GAP + [blue] * 3
-    narrow = [picture.resize((10, 3)) for picture in wide]
-    row = np.asarray(arranged(narrow, header.resize((10, 2))))
-    assert row.shape == (5, 20 + GAP, 3)
-    assert row[0, 0].tolist() == row[0, -1].tolist() == lime
-
-
 def test_a_sheet_of_cross_generation_says_where_its_real_items_are(tmp_path):
     data = hetero_data()
     save_samples(tmp_path, make_method("mmvae", data.modalities), data, seed=0)
@@ -226,34 +189,6 @@ def test_logits_are_drawn_as_the_items_that_they_stand_for(tmp_path):
     assert (tile == (decoded["m0"][0].sigmoid() * 255).round().numpy()).all()
 
 
-def test_a_contact_sheet_shows_every_modality():
-    data = hetero_data(labels=False)
-    sheet = np.asarray(contact_sheet(data, columns=2))
-    photo, sketch = data.test.items["photo"], data.test.items["sketch"]
-    for column in (0, 1):
-        left = column * 96
-        assert (sheet[0:84:3, left + 6 : left + 90 : 3].transpose(2, 0, 1) == photo[column].numpy()).all()
-        assert (sheet[84:180:3, left : left + 96 : 3, 0] == sketch[column, 0].numpy()).all()
-        assert (sheet[180:, left : left + 96] < 128).any(), "dark words"
-
-
-def test_shown_rows_go_through_the_classes_of_the_first_attribute_with_labels():
-    data = hetero_data()
-    labels = torch.tensor([2, -1, 2, 0, 0, 2, *[-1] * 34])
-
-    def with_labels(shape, colour):
-        test = dataclasses.replace(data.test, labels={"shape": shape, "colour": colour})
-        return dataclasses.replace(data, test=test)
-
-    none = torch.full_like(labels, -1)
-    for known in (with_labels(labels, none), with_labels(none, labels)):
-        assert shown_rows(known, 10).tolist() == [3, 0, 4, 2, 5]
-        assert shown_rows(known, 3).tolist() == [3, 0, 4]
-        assert shown_rows(known, 10, rounds=1).tolist() == [3, 0]
-    assert shown_rows(with_labels(none, none), 3, rounds=1).tolist() == [0, 1, 2]
-    assert shown_rows(hetero_data(labels=False, test=2), 5).tolist() == [0, 1]
-
-
 def test_samples_are_a_function_of_the_seed(method, tmp_path):
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
         save_samples(tmp_path / folder, method, image_data(), seed=seed, columns=3)
@@ -261,27 +196,3 @@ def test_samples_are_a_function_of_the_seed(method, tmp_path):
         one, same, other = (read_picture(tmp_path / folder / file) for folder in "abc")
         assert (one == same).all()
         assert (one != other).any()
-
-
-def test_rows_of_a_grid_are_as_high_as_their_pictures_and_columns_as_wide_as_the_widest():
-    small = [Image.new("RGB", (2, 3), colour) for colour in ("red", "lime")]
-    large = [Image.new("RGB", (4, 1), colour) for colour in ("blue", "black")]
-    pixels = np.asarray(grid([small, large]))
-    colours = {(255, 0, 0): "r", (0, 255, 0): "g", (0, 0, 255): "b", (0, 0, 0): "k", (255, 255, 255): "."}
-    rows = ["".join(colours[tuple(pixel)] for pixel in row) for row in pixels.tolist()]
-    assert rows == [".rr..gg."] * 3 + ["bbbbkkkk"]
-
-
-def test_blocks_stand_beside_each_other_with_a_white_gap():
-    sheet = np.asarray(beside([Image.new("RGB", (2, 3), "red"), Image.new("RGB", (1, 2), "blue")]))
-    assert sheet.shape == (3, 2 + GAP + 1, 3)
-    assert (sheet[:, :2] == (255, 0, 0)).all()
-    assert (sheet[:, 2 : 2 + GAP] == 255).all()
-    assert (sheet[:2, 2 + GAP :] == (0, 0, 255)).all()
-    assert (sheet[2:, 2 + GAP :] == 255).all()
-
-
-def test_a_picture_is_written_whole(tmp_path):
-    save_picture(tmp_path / "folder" / "a.png", Image.new("RGB", (4, 5), "red"))
-    assert read_picture(tmp_path / "folder" / "a.png").shape == (5, 4, 3)
-    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["a.png"]
