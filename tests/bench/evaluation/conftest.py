@@ -1,4 +1,4 @@
-"""Classifiers that are trained in a moment."""
+"""Classifiers and runs that are trained in a moment."""
 
 import dataclasses
 
@@ -7,6 +7,10 @@ import torch
 
 from bench.evaluation import classifier_training
 from bench.evaluation import classifiers as module
+from bench.runner import execute
+from bench.runs.run import Run
+from tests.bench.conftest import tiny_config
+from tests.conftest import BandClassifiers
 from tests.toy import image_data
 
 
@@ -30,3 +34,14 @@ def equal(one, two):
 
 def forbid_training(monkeypatch):
     monkeypatch.setattr(classifier_training, "train_classifier", lambda *_: pytest.fail("trained again"))
+
+
+@pytest.fixture(params=["mmvaeplus", "mvtcae"])
+def run(request, tmp_path):
+    run = Run(tiny_config(request.param, "trainer.epochs=1"), 1, tmp_path / "out")
+    assert execute(run, image_data(), BandClassifiers()) == "done"
+    return run
+
+
+def times(run):
+    return {path: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.is_file() and path.name != "lock"}

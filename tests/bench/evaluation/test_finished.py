@@ -1,15 +1,13 @@
 """Further measures and other priors for finished runs."""
 
 import dataclasses
-import shutil
 
 import pytest
 import torch
 
 from bench.config.evaluation import resolve_evaluation
 from bench.config.folders import presets_folder
-from bench.errors import BenchError, DataMissing
-from bench.evaluation.finding import find_runs
+from bench.errors import BenchError
 from bench.evaluation.finished import Task, evaluate_run
 from bench.evaluation.refitting import label_of
 from bench.runner import execute
@@ -21,6 +19,7 @@ from evaluators import default_evaluators
 from methods import fitted_priors, prior_fit_class
 from methods.base import Streams
 from tests.bench.conftest import tiny_config
+from tests.bench.evaluation.conftest import times
 from tests.conftest import BandClassifiers
 from tests.toy import hetero_data, image_data
 
@@ -31,13 +30,6 @@ LITTLE = [
     *["priors.diffusion.width=8", "priors.diffusion.iterations=5", "priors.diffusion.density_steps=2"],
     *["priors.flow-matching.width=8", "priors.flow-matching.iterations=5", "priors.flow-matching.density_steps=2"],
 ]
-
-
-@pytest.fixture(params=["mmvaeplus", "mvtcae"])
-def run(request, tmp_path):
-    run = Run(tiny_config(request.param, "trainer.epochs=1"), 1, tmp_path / "out")
-    assert execute(run, image_data(), BandClassifiers()) == "done"
-    return run
 
 
 def evaluation(*settings):
@@ -63,10 +55,6 @@ def add(run, *, evaluators=(), priors=(), force=False, settings=(), data=None):
     task = Task(evaluators, priors, force)
     evaluate_run(run, evaluation(*settings), task, data or image_data(), BandClassifiers(), told)
     return told.said
-
-
-def times(run):
-    return {path: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.is_file() and path.name != "lock"}
 
 
 @pytest.mark.parametrize("prior", fitted_priors())
@@ -161,53 +149,6 @@ def test_a_run_s_default_measures_are_those_of_every_default_evaluator(run):
     assert one["value"] == pytest.approx(pairs["value"])
 
 
-def test_runs_are_found_at_any_level(run):
-    for path in (run.path, run.path.parents[1], run.out):
-        (found,) = find_runs([path], pytest.fail)
-        assert found.path.resolve() == run.path.resolve()
-        assert found.config.hash == run.config.hash
-        assert found.seed == 1
-    assert len(find_runs([run.path, run.out], pytest.fail)) == 1
-
-
-def test_output_folders_inside_another_are_left_alone_unless_named(run, tmp_path):
-    inner = tmp_path / "out" / "reference" / "old"
-    shutil.copytree(tmp_path / "out" / "runs", inner / "runs")
-    assert [found.out.name for found in find_runs([run.out], pytest.fail)] == ["out"]
-    assert [found.out.name for found in find_runs([inner], pytest.fail)] == ["old"]
-
-
-def test_a_folder_without_runs_is_named(tmp_path):
-    with pytest.raises(DataMissing, match="holds no run"):
-        find_runs([tmp_path], pytest.fail)
-
-
-def left_out(run):
-    """Why a run is not evaluated."""
-    said = []
-    assert find_runs([run.out], said.append) == []
-    (reason,) = said
-    return reason
-
-
-def test_a_run_without_a_checkpoint_is_named_and_nothing_written(run):
-    run.checkpoint_file.unlink()
-    before = times(run)
-    assert "no checkpoint" in left_out(run)
-    assert times(run) == before
-
-
-def test_a_copied_run_is_named(run):
-    run.path.parent.rename(run.path.parent.with_name("smoke-00000000"))
-    assert "it is a copy, or was written by another version of the code" in left_out(run)
-
-
-@pytest.mark.parametrize("damage", [b"", b"- 1", b"method: [", b"\xff\xfe"])
-def test_a_damaged_configuration_is_named(run, damage):
-    run.config_file.write_bytes(damage)
-    assert "config.yaml" in left_out(run)
-
-
 def test_other_data_are_refused(run):
     other = dataclasses.replace(image_data(seed=1), fingerprint="e" * 64)
     with pytest.raises(BenchError, match="fingerprint"):
@@ -254,13 +195,6 @@ def test_what_cannot_be_measured_leaves_the_others(run, monkeypatch):
 
 def broken(self, context, settings):
     raise FloatingPointError("decoded items are not finite")
-
-
-@pytest.mark.parametrize("place", ["runs/seed-0", "seed-0", "runs/a/seed-0"])
-def test_a_folder_that_no_run_has_is_no_run(tmp_path, place):
-    (tmp_path / place).mkdir(parents=True)
-    with pytest.raises(DataMissing, match="holds no run"):
-        find_runs([tmp_path / place], pytest.fail)
 
 
 def test_a_prior_that_cannot_be_fitted_is_named_and_the_others_are(run):
