@@ -5,59 +5,19 @@ import json
 import time
 
 import pytest
-from PIL import Image
 
-from bench.commands.report import make_report
 from tests.bench.reporting.page.conftest import ATTACK
-from tests.bench.rundirs import ENERGY, write_gaps, write_prior, write_run
+from tests.bench.reporting.page.driving import choose, load, text_of, wait_for
 
-READY = "return document.documentElement.dataset.ready"
 VISIBLE = (
     "return [...document.querySelectorAll('#leaderboard tbody tr')].map(row => row.querySelector('a').textContent)"
 )
-
-
-def set_media(browser, width=1440, scheme="light"):
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
-def wait_for(browser, script, seconds=20):
-    end = time.monotonic() + seconds
-    while not (found := browser.execute_script(script)):
-        assert time.monotonic() < end, script
-        time.sleep(0.05)
-    return found
-
-
-def load(browser, out, width=1440, scheme="light", anchor=""):
-    for kind in ("browser", "performance"):
-        browser.get_log(kind)
-    set_media(browser, width, scheme)
-    browser.get("about:blank")
-    browser.get(f"{(out / 'report.html').as_uri()}{anchor}")
-    wait_for(browser, READY)
 
 
 @pytest.fixture
 def page(browser, out):
     load(browser, out)
     return browser
-
-
-def choose(page, selector, text):
-    script = """
-        const select = document.querySelector(arguments[0]);
-        select.selectedIndex = [...select.options].findIndex(option => option.textContent === arguments[1]);
-        select.dispatchEvent(new Event("input", {bubbles: true}));
-        return select.selectedIndex;"""
-    assert page.execute_script(script, selector, text) >= 0
-
-
-def text_of(page, selector):
-    return page.execute_script("return document.querySelector(arguments[0]).textContent", selector)
 
 
 def test_nothing_goes_wrong_and_nothing_is_requested(page, out):
@@ -161,98 +121,6 @@ def test_charts_are_drawn_and_show_what_is_chosen(page):
     assert page.execute_script(title) == "seconds of training"
     choose(page, "select[data-chart=s1-cost]", "samples/s")
     assert page.execute_script(title) == "samples/s"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_it_all_in_either_scheme(browser, out, scheme):
-    load(browser, out, 390, scheme)
-    assert browser.execute_script("return document.documentElement.scrollWidth") == 390
-    colours = browser.execute_script(
-        "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color].map(c => c.match(/\\d+/g)[0])"
-    )
-    background, text = map(int, colours)
-    assert abs(background - text) > 150
-    assert (background > text) == (scheme == "light")
-    ink = browser.execute_script("return getComputedStyle(document.querySelector('.plot .xtick text')).fill")
-    assert ink == browser.execute_script("return getComputedStyle(document.body).color")
-
-
-def test_what_is_wider_than_its_place_fades_at_that_edge(browser, out):
-    load(browser, out, 390)
-    more = "return document.querySelector('.heat').parentElement.dataset.more"
-    wait_for(browser, f"{more} === 'right'")
-    browser.execute_script("document.querySelector('.heat').parentElement.scrollLeft = 1e4")
-    wait_for(browser, f"{more} === 'left'")
-    mask = browser.execute_script("return getComputedStyle(document.querySelector('.heat').parentElement).maskImage")
-    assert mask.startswith("linear-gradient(to right, rgba(0, 0, 0, 0)")
-
-
-def test_a_phone_shows_all_of_the_navigation_and_all_blocks_of_cross_generation(browser, out):
-    load(browser, out, 390)
-    ends = browser.execute_script(
-        "return [...document.querySelectorAll('nav a, .blocks img')].map(e => e.getBoundingClientRect().right)"
-    )
-    assert len(ends) == 5 + 4
-    assert max(ends) <= 390
-
-
-def test_a_wide_sheet_with_words_is_fitted_and_enlarged(browser, tmp_path):
-    run = write_run(tmp_path)
-    Image.effect_noise((1680, 230), 90).convert("RGB").save(run / "samples_chains.png")
-    make_report(tmp_path)
-    load(browser, tmp_path)
-    size = "const p = document.querySelector('.shot img'); return [p.width, p.parentElement.clientWidth]"
-    width, place = browser.execute_script(size)
-    assert width == place < 1680
-    wait_for(browser, "return !document.querySelector('.zoom').hidden")
-    browser.execute_script("document.querySelector('.zoom').click()")
-    assert browser.execute_script(size)[0] == 1680
-    assert browser.execute_script("return document.querySelector('.zoom').ariaPressed") == "true"
-
-
-def test_many_configurations_have_their_legend_below_the_chart(browser, tmp_path):
-    for number in range(9):
-        write_run(tmp_path, config_hash=f"{number:08}", joint=number / 10)
-    make_report(tmp_path)
-    load(browser, tmp_path)
-    script = """
-        const chart = document.getElementById("s1-training");
-        const box = (part) => chart.querySelector(part).getBoundingClientRect();
-        const dashes = [...chart.querySelectorAll(".js-line")].map((line) => line.style.strokeDasharray);
-        return [box(".legend").top - box(".bglayer, .gridlayer").bottom, box(".legend").bottom,
-            chart.getBoundingClientRect().bottom, new Set(dashes).size, chart.querySelectorAll(".traces").length,
-            box(".scrollbar").height];"""
-    gap, legend, chart, dashes, entries, scrollbar = browser.execute_script(script)
-    assert gap > 0
-    assert legend <= chart
-    assert dashes == 6
-    assert entries == 9
-    assert scrollbar == 0
-
-
-def test_long_tables_open_for_print(browser, tmp_path):
-    for seed in range(13):
-        write_gaps(write_run(tmp_path, "ebm-base", seed, config=ENERGY), -1.0)
-    make_report(tmp_path)
-    load(browser, tmp_path)
-    is_open = "return document.querySelector('details.long').open"
-    assert not browser.execute_script(is_open)
-    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
-    assert browser.execute_script(is_open)
-    browser.execute_script("dispatchEvent(new Event('afterprint'))")
-    assert not browser.execute_script(is_open)
-
-
-def test_one_page_of_rows_has_no_pager(browser, tmp_path):
-    run = write_run(tmp_path)
-    for number in range(101):
-        write_prior(run, "mixture", 0.5, label=f"mixture {number}", settings={"components": number})
-    make_report(tmp_path)
-    load(browser, tmp_path)
-    pager = "return document.querySelector('.dt-paging').hidden"
-    assert browser.execute_script(pager)  # as trained: one row
-    choose(browser, "[data-filter=prior]", "all")
-    assert not browser.execute_script(pager)
 
 
 def test_assistive_technology_finds_names_and_an_order(page):
