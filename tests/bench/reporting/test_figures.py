@@ -1,4 +1,4 @@
-"""The figures of a report: files, sizes and names, and those of coherence and chains."""
+"""The figures of a report: files, sizes and names."""
 
 import os
 import re
@@ -12,24 +12,13 @@ import pytest
 import bench
 from bench.reporting.figures import save_figures
 from bench.reporting.figures.canvas import PAGE, panels, save, style
-from bench.reporting.figures.chains import chain_figure
-from bench.reporting.figures.coherence import matrix_figure, subset_figure
 from bench.reporting.figures.priors import coverage_figure
 from bench.reporting.labels import labels_of
 from bench.reporting.leaderboard import leaderboard
 from bench.reporting.rows import read_runs
 from tests.bench.conftest import read_picture
 from tests.bench.reporting.drawn import NAMES, check, figures_of, priors_of, rows_of, write_models
-from tests.bench.rundirs import (
-    config_of,
-    edit_json,
-    measure,
-    measure_file,
-    write_measures,
-    write_prior,
-    write_run,
-    write_set,
-)
+from tests.bench.rundirs import config_of, edit_json, measure, measure_file, write_prior, write_run, write_set
 
 
 @pytest.mark.parametrize("dataset", ["polymnist", "toy"])  # with and without values on the poster
@@ -47,19 +36,6 @@ def test_many_runs_have_figures_by_dataset_source_and_preset(tmp_path):
     write_run(tmp_path, "mmvae", seed=2, source="rebuilt", fingerprint="e" * 64)
     sources = ("bundled", "rebuilt")
     check(figures_of(tmp_path), [f"polymnist-{source}-quick-{name}.png" for source in sources for name in NAMES])
-
-
-def test_the_matrix_of_a_method_is_the_mean_over_its_seeds_sources_as_rows(tmp_path):
-    for seed, cross in enumerate((0.2, 0.4)):
-        path = measure_file(write_run(tmp_path, "mmvae", seed), "cross")
-        matrix = [[0.9, cross], [0.7, 0.8]]
-        edit_json(path, "measures", "cross_coherence", "details", "matrix", value=matrix)
-    (axes,) = matrix_figure(rows_of(tmp_path), "title").axes
-    at = {text.get_position(): text.get_text() for text in axes.texts}  # (column, row)
-    assert at == {(0, 0): "0.90", (1, 0): "0.30", (0, 1): "0.70", (1, 1): "0.80"}
-    assert np.allclose(axes.images[0].get_array(), [[0.9, 0.3], [0.7, 0.8]])
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["m0", "m1"]
-    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("target", "source", "mmvae")
 
 
 def test_what_else_is_to_be_done_is_done_beside_the_figures(tmp_path):
@@ -143,87 +119,10 @@ def test_what_is_far_from_where_a_figure_was_expected_to_end_is_not_cut_off(tmp_
     assert read_picture(tmp_path / "figure.png").shape[0] > 220 * 2
 
 
-def test_only_the_outer_ones_of_many_panels_have_labels(tmp_path):
-    methods = ["ebm-base", "mmjsd", "mmvae", "mopoe", "mvae"]
-    for method in methods:
-        write_measures(write_run(tmp_path, method), "coverage", coverage_to_aggregate=0.3)
-    write_prior(tmp_path / "runs/polymnist/mmvae/quick-0123abcd/seed-0", "mixture", 0.6, coverage_to_aggregate=0.9)
-    axes = matrix_figure(rows_of(tmp_path), "title").axes[:5]
-    assert [axis.get_title() for axis in axes] == methods
-    assert [len(axis.get_yticks()) for axis in axes] == [2, 0, 0, 0, 2]
-    assert [axis.get_ylabel() for axis in axes] == ["source", "", "", "", "source"]
-    assert [len(axis.get_xticks()) for axis in axes] == [0, 2, 2, 2, 2]
-    assert [axis.get_xlabel() for axis in axes] == ["", *["target"] * 4]
-
-
-def test_heat_maps_of_other_modalities_have_labels_of_their_own(tmp_path):
-    write_run(tmp_path, "mmvae")
-    file = measure_file(write_run(tmp_path, "mopoe"), "cross")
-    edit_json(file, "measures", "cross_coherence", "details", "modalities", value=["a", "b"])
-    axes = matrix_figure(rows_of(tmp_path), "title").axes
-    names = [[label.get_text() for label in axis.get_yticklabels()] for axis in axes]
-    assert names == [["m0", "m1"], ["a", "b"]]
-
-
 def test_the_same_runs_make_the_same_figures(tmp_path):
     write_run(tmp_path)
     first = [path.with_suffix(".pdf").read_bytes() for path in figures_of(tmp_path)]
     assert [path.with_suffix(".pdf").read_bytes() for path in figures_of(tmp_path)] == first
-
-
-def test_coherence_by_number_of_given_modalities_has_a_line_per_method(tmp_path):
-    for method, rise in (("mmvae", 0.0), ("mopoe", 0.1)):
-        write_measures(write_run(tmp_path, method), "subsets", cross_coherence_1=0.5, cross_coherence_2=0.5 + rise)
-    runs, failed = read_runs(tmp_path)
-    (axes,) = subset_figure(runs.to_dict("records"), "title").axes
-    lines = [line.get_ydata().tolist() for line in axes.lines if len(line.get_ydata())]
-    assert lines[:2] == [[0.5, 0.5], [0.5, 0.6]]
-    written = [path.name for path in save_figures(tmp_path / "figures", leaderboard(runs, failed), runs)]
-    assert "polymnist-bundled-quick-subsets.png" in written
-
-
-def test_the_figure_of_chains_has_every_run_that_has_them(tmp_path):
-    write_run(tmp_path, "mmvae")
-    details = {"steps": [0, 10, 80], "steps_trained": 10, "joint_coherence": [0.1, 0.5, 0.4], "energy": [2.0, 1.0, 0.5]}
-    write_set(
-        write_run(tmp_path, "ebm-base"), "chains", {"joint_coherence_long": measure(0.4, "p", 10, details=details)}
-    )
-    runs, failed = read_runs(tmp_path)
-    left, right = chain_figure(runs.to_dict("records"), "title").axes
-    assert left.lines[0].get_ydata().tolist() == [0.1, 0.5, 0.4]
-    assert right.lines[0].get_ydata().tolist() == [2.0, 1.0, 0.5]
-    assert left.lines[1].get_xdata() == [10, 10]
-    assert not right.collections, "no spread"
-    written = [path.name for path in save_figures(tmp_path / "figures", leaderboard(runs, failed), runs)]
-    assert "polymnist-bundled-quick-chains.png" in written
-
-
-def test_the_figure_of_chains_shows_the_form_of_sentences_and_the_spread_of_energies(tmp_path):
-    details = {"steps": [0, 10, 80], "steps_trained": 10, "joint_coherence": [0.1, 0.5, 0.4], "energy": [2.0, 1.0, 0.5]}
-    details |= {"energy_std": [1.0, 0.5, 0.25], "well_formed": [0.2, 0.8, 0.9]}
-    for method, found in (
-        ("ebm-base", details),
-        ("ebm-generalized", {**details, "well_formed": [0.3], "energy_std": "x"}),
-    ):
-        set_of = {"joint_coherence_long": measure(0.4, "p", 10, details=found)}
-        write_set(write_run(tmp_path, method), "chains", set_of)
-    coherence, form, energy = chain_figure(rows_of(tmp_path), "title").axes
-    labels = ["joint coherence", "share of well-formed sentences", "energy, ± standard deviation"]
-    assert [axis.get_ylabel() for axis in (coherence, form, energy)] == labels
-    assert [len(axis.lines) for axis in (coherence, form, energy)] == [3, 2, 3]  # one of them ends the trained steps
-    assert form.lines[0].get_ydata().tolist() == [0.2, 0.8, 0.9]
-    (band,) = energy.collections
-    heights = band.get_paths()[0].vertices[:, 1]
-    assert (heights.min(), heights.max()) == (0.25, 3.0)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("matrix", [[0.9], [0.8]]), ("matrix", "x"), ("matrix", [[0.1, None], [0.2, 0.3]]), ("modalities", ["m0"])],
-)
-def test_a_matrix_that_is_none_is_not_drawn(tmp_path, name, value):
-    edit_json(measure_file(write_run(tmp_path), "cross"), "measures", "cross_coherence", "details", name, value=value)
-    assert matrix_figure(rows_of(tmp_path), "title") is None
 
 
 def test_names_with_dollar_signs_are_no_formulas(tmp_path):
