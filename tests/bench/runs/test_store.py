@@ -1,3 +1,5 @@
+"""Files are written whole or not at all, where they can be written; and one process at a time has a lock."""
+
 import errno
 import os
 import select
@@ -11,16 +13,7 @@ import pytest
 
 import bench
 from bench.errors import BenchError, UsageError
-from bench.runs.store import (
-    check_folder,
-    check_writable,
-    exclusive,
-    new_directory,
-    remove_directory,
-    remove_temporaries,
-    write_atomic,
-    write_text,
-)
+from bench.runs.store import check_folder, check_writable, exclusive, remove_temporaries, write_atomic, write_text
 
 
 def fail(file):
@@ -215,39 +208,3 @@ def test_a_lock_is_free_again_after_a_failure(tmp_path):
     for _ in range(2):
         with pytest.raises(RuntimeError), exclusive(tmp_path / "folder" / "lock"):
             raise RuntimeError
-
-
-def test_a_directory_appears_whole(tmp_path):
-    target = tmp_path / "a" / "target"
-    with new_directory(target) as folder:
-        (folder / "file").write_text("text")
-        assert not target.exists()
-    assert (target / "file").read_text() == "text"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def interrupted_directory(path):
-    with new_directory(path) as folder:
-        (folder / "file").write_text("text")
-        raise KeyboardInterrupt
-
-
-def test_or_not_at_all(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        interrupted_directory(tmp_path / "target")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_directory_with_content_is_not_replaced(tmp_path):
-    (tmp_path / "target").mkdir()
-    (tmp_path / "target" / "mine").touch()
-    with pytest.raises(OSError, match="not empty"), new_directory(tmp_path / "target") as folder:
-        (folder / "file").touch()
-    assert [path.name for path in tmp_path.rglob("*")] == ["target", "mine"]
-
-
-def test_a_removed_directory_leaves_nothing(tmp_path):
-    (tmp_path / "target" / "deep").mkdir(parents=True)
-    (tmp_path / "target" / "deep" / "file").touch()
-    remove_directory(tmp_path / "target")
-    assert list(tmp_path.iterdir()) == []
