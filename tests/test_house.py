@@ -22,6 +22,7 @@ FLOORS = [  # from the ground up; a room imports from its own floor and those be
     {"bench.__main__"},
 ]
 SOURCES = sorted(path for package in ("bench", "methods", "evaluators") for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def module_of(path):
@@ -60,7 +61,7 @@ def test_imports_point_down(path):
             assert room_of(module) not in one_floor or "bench" in one_floor, f"{here} imports its neighbour {module}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_file_and_its_functions_are_short(path):
     text = path.read_text()
     assert text.count("\n") <= 250
