@@ -85,13 +85,6 @@ def test_a_run_is_resumed_with_the_threads_that_it_started_with(run, monkeypatch
     assert seen == [2, 2]
 
 
-def test_a_run_started_with_more_threads_than_there_are_says_so(caplog, monkeypatch):
-    monkeypatch.setattr(acceleration, "cores", lambda: 1)
-    with acceleration.thread_count(3):
-        assert torch.get_num_threads() == 1
-    assert "started with 3 threads, but there are 1 cores" in caplog.text
-
-
 def test_an_impatient_interruption_is_recorded_and_passed_on(run, monkeypatch):
     monkeypatch.setattr(runner, "train", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):

@@ -114,17 +114,6 @@ def test_another_evaluation_of_a_finished_run_trains_nothing(run, monkeypatch):
     assert run_it(run) == run_it(again) == "skipped"
 
 
-def test_initial_parameters_are_a_function_of_the_seed_alone(tmp_path):
-    config = tiny_config()
-    torch.manual_seed(7)
-    state = torch.get_rng_state()
-    one, same, other = (build_method(config, image_data().modalities, torch.device("cpu"), seed) for seed in (0, 0, 1))
-    assert torch.equal(torch.get_rng_state(), state)
-    names = list(one.state_dict())
-    assert all(torch.equal(one.state_dict()[name], same.state_dict()[name]) for name in names)
-    assert any(not torch.equal(one.state_dict()[name], other.state_dict()[name]) for name in names)
-
-
 def test_runs_with_other_parameters_have_other_directories(tmp_path):
     configs = [tiny_config(), tiny_config("mmvaeplus"), tiny_config("mmvae", "beta=3")]
     configs += toy_configs("mmvae", *QUICK, fingerprint="e" * 64)

@@ -29,12 +29,6 @@ def test_a_run_whose_process_vanished_is_lost(run, state):
     assert run.true_state() == "lost"
 
 
-@pytest.mark.parametrize("state", ["failed", "interrupted", "partial", "requeued"])
-def test_a_run_that_has_ended_is_not_lost(run, state):
-    state_is(run, state)
-    assert run.true_state() == state
-
-
 def test_a_run_that_was_killed_before_it_could_say_so_is_done(run):
     assert run.true_state() == "new"
     run_it(run)
