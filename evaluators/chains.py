@@ -38,19 +38,19 @@ class ChainCoherence(Evaluator):
         trained = context.method.prior.chain_steps
         steps = snapshots(trained) + [factor * trained for factor in LONGER]
         found = _run(context, steps)
-        attributes = dict(context.attributes)
-        coherence = [joint_agreement(snapshot.labels, attributes)[0] for snapshot in found]
+        coherence, chances, _ = zip(*(joint_agreement(snapshot.labels, context.attributes) for snapshot in found))
         details = {
             "steps": steps,
             "steps_trained": trained,
-            "joint_coherence": coherence,
+            "joint_coherence": list(coherence),
             "energy": [snapshot.energy.mean().item() for snapshot in found],
             "energy_std": [snapshot.energy.std().item() for snapshot in found],
         }
         if texts(context):
             details["well_formed"] = [snapshot.well_formed.double().mean().item() for snapshot in found]
         protocol = f"prior, {LONGER[-1]} times the steps"
-        return {"joint_coherence_long": coherence_measure(context, coherence[-1], context.samples, protocol, **details)}
+        last = coherence_measure(context, coherence[-1], context.samples, protocol, chances[-1], **details)
+        return {"joint_coherence_long": last}
 
 
 @dataclass(frozen=True)

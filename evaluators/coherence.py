@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -80,8 +80,14 @@ class CrossCoherence(Evaluator):
 
 def joint_measures(context: Context, classifiers: Classifiers) -> Mapping[str, Measure]:
     """Those of `JointCoherence` by one of the context's two sets of classifiers."""
+    joint = joint_coherence(context, classifiers, "prior")
+    if classifiers is context.classifiers:  # the published ones are not asked of real items
+        real = agreements(context.labels_by(classifiers, "real"), context.attributes)
+        joint.details["entropy_real"] = mean([of.entropy for of in real.values()])
+        for attribute, part in joint.details.get("attributes", {}).items():
+            part["entropy_real"] = real[attribute].entropy
     return {
-        "joint_coherence": joint_coherence(context, classifiers, "prior"),
+        "joint_coherence": joint,
         "joint_coherence_base": joint_coherence(context, classifiers, "base"),
         "joint_coherence_aggregate": joint_coherence(context, classifiers, "aggregate"),
     }
@@ -122,41 +128,57 @@ def _directions(context: Context, classifiers: Classifiers, by_attribute: Mappin
     return measures
 
 
-def agreement(predicted: Tensor, classes: int) -> tuple[float, float, list[int]]:
-    """Of predicted labels [M, N]: the share of columns in which all M agree, the entropy (nats) of the histogram of
-    all predictions, and that histogram."""
+class Agreement(NamedTuple):
+    """How predicted labels of M modalities agree.
+
+    Args:
+        coherence: share of tuples for which all M are one label.
+        chance: that share where modalities are independent and each class is as frequent in each as it is here,
+            Σ_c Π_m p_mc. Models that draw few of the classes have a high one.
+        entropy: of the histogram of all predictions, in nats.
+    """
+
+    coherence: float
+    chance: float
+    entropy: float
+    histogram: list[int]
+
+
+def agreement(predicted: Tensor, classes: int) -> Agreement:
+    """Of predicted labels [M, N]."""
     coherent = (predicted == predicted[0]).all(0).double().mean().item()
-    histogram = torch.bincount(predicted.flatten(), minlength=classes)
+    by_modality = torch.stack([torch.bincount(labels, minlength=classes) for labels in predicted])
+    histogram = by_modality.sum(0)
     p = histogram.double() / histogram.sum()
-    return coherent, -torch.special.xlogy(p, p).sum().item(), histogram.tolist()
+    chance = (by_modality.double() / predicted.shape[1]).prod(0).sum().item()
+    return Agreement(coherent, chance, -torch.special.xlogy(p, p).sum().item(), histogram.tolist())
 
 
-def joint_agreement(labels: Labels, attributes: dict[str, int]) -> tuple[float, dict[str, Any]]:
-    """Joint coherence of predicted labels {attribute: {modality: [N]}}, mean over attributes, and details."""
-    found = {
+def agreements(labels: Labels, attributes: Mapping[str, int]) -> dict[str, Agreement]:
+    """{attribute: that of its predicted labels}, of {attribute: {modality: [N]}}."""
+    return {
         name: agreement(torch.stack(list(by_modality.values())), attributes[name])
         for name, by_modality in labels.items()
     }
-    value = mean([coherent for coherent, _, _ in found.values()])
+
+
+def joint_agreement(labels: Labels, attributes: Mapping[str, int]) -> tuple[float, float, dict[str, Any]]:
+    """Joint coherence of predicted labels {attribute: {modality: [N]}} and its chance, means over attributes; and
+    details."""
+    found = agreements(labels, attributes)
     details: dict[str, Any] = {
-        "entropy": mean([entropy for _, entropy, _ in found.values()]),
+        "entropy": mean([of.entropy for of in found.values()]),
         "entropy_uniform": mean([math.log(attributes[name]) for name in found]),
     }
     if len(found) == 1:
-        ((_, _, details["histogram"]),) = found.values()
+        ((*_, details["histogram"]),) = found.values()
     else:
-        details["attributes"] = {
-            name: {"coherence": coherent, "entropy": entropy, "histogram": histogram}
-            for name, (coherent, entropy, histogram) in found.items()
-        }
-    return value, details
+        details["attributes"] = {name: of._asdict() for name, of in found.items()}
+    return mean([of.coherence for of in found.values()]), mean([of.chance for of in found.values()]), details
 
 
-def coherence_measure(context: Context, value: float, n: int, protocol: str, **details: Any) -> Measure:
-    """A joint coherence over n independent latents.
-
-    Chance is that of independent labels as frequent as those of the data: Σ_c p_c^M, mean over attributes.
-    """
+def coherence_measure(context: Context, value: float, n: int, protocol: str, chance: float, **details: Any) -> Measure:
+    """A joint coherence over n independent latents."""
     low, high = wilson(value, n)
     return Measure(
         value=value,
@@ -166,7 +188,7 @@ def coherence_measure(context: Context, value: float, n: int, protocol: str, **d
         low=low,
         high=high,
         interval="95 % Wilson, one model",
-        chance=mean(list(agreement_chances(context).values())),
+        chance=chance,
         ceiling=mean_known(agreement_ceilings(context, context.classifiers)),
         details=details,
     )
@@ -202,10 +224,10 @@ def joint_coherence(context: Context, classifiers: Classifiers, source: str) -> 
 
     Raises FloatingPointError where the model decodes what is not finite.
     """
-    value, details = joint_agreement(context.labels_by(classifiers, source), dict(context.attributes))
-    chances, ceilings = agreement_chances(context), agreement_ceilings(context, classifiers)
+    value, chance, details = joint_agreement(context.labels_by(classifiers, source), context.attributes)
+    ceilings = agreement_ceilings(context, classifiers)
     for attribute, part in details.get("attributes", {}).items():
-        part |= {"chance": chances[attribute], "ceiling": ceilings.get(attribute)}
+        part["ceiling"] = ceilings.get(attribute)
     n = context.samples if source in ("prior", "base") else context.tuples
-    measure = coherence_measure(context, value, n, PROTOCOLS[source], **details)
+    measure = coherence_measure(context, value, n, PROTOCOLS[source], chance, **details)
     return replace(measure, ceiling=mean_known(ceilings))

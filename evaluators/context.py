@@ -26,6 +26,10 @@ class Tuples(Protocol):
     def labels(self) -> Mapping[str, Tensor]:
         """{attribute: [N]}, −1 where it is not known."""
 
+    @property
+    def same(self) -> Mapping[str, Tensor]:
+        """{modality: [N]}, equal where items show the same thing; of modalities that are not named equal items do."""
+
     def __len__(self) -> int: ...
 
     def batch(self, rows: Tensor | slice) -> Batch: ...
@@ -89,6 +93,23 @@ class Context:
         """The true labels of `rows`, −1 where not known: {attribute: [N]}, less attributes of which none is."""
         labels = {attribute: labels[self.rows()] for attribute, labels in self.test.labels.items()}
         return {attribute: y for attribute, y in labels.items() if (y >= 0).any()}
+
+    def distinct(self, name: str) -> Tensor:
+        """Where in `rows` an item of the modality shows what none before it does: ascending, [n].
+
+        Real items are no independent draws where some show one thing: crops of one digit, or the photograph of several
+        captions. Equal texts are independent, as short sentences are few.
+        """
+        if (same := self.test.same.get(name)) is not None:
+            shown: Sequence[object] = same[self.rows().to(same.device)].tolist()
+        elif self.method.modalities[name].kind == "text":
+            return torch.arange(self.tuples)
+        else:
+            shown = [row.numpy().tobytes() for batch in self.batches() for row in batch[name].cpu()]
+        first: dict[object, int] = {}
+        for position, what in enumerate(shown):
+            first.setdefault(what, position)
+        return torch.tensor(list(first.values()))
 
     def batches(self, tuples: int | None = None, batch_size: int | None = None) -> Iterator[Batch]:
         """Held-out batches in the order of `rows`, at most `tuples` of them all."""

@@ -62,20 +62,30 @@ class Coverage(Evaluator):
         compared with the item of its own tuple, which would make it a reconstruction; and
         `_to_aggregate`, of prior samples against those of the aggregate posterior, which is the prior's own part in it.
 
-        All sets are of one size, because the measures depend on it: `samples`, or what there is.
+        Compared sets are of one size, because the measures depend on it: `samples`, or what there is. No two real items
+        show the same thing (`Context.distinct`), or balls about them would be as small as one digit's crops are alike.
         """
         n = min(settings.samples, context.samples, context.tuples)
-        sources = ("prior", "aggregate", "real")
-        context.predict_all(sources)
+        distinct = {name: context.distinct(name) for name in context.modalities}
+        n_real = min(n, *map(len, distinct.values()))
+        context.predict_all(("prior", "aggregate", "real"))
         found: dict[str, dict[str, Overlap]] = {"": {}, "_aggregate": {}, "_to_aggregate": {}}
-        for name in context.modalities:
-            prior, aggregate, real = (_Set.of(context.predictions(source).features[name][:n]) for source in sources)
-            found[""][name] = _overlap(real, prior)
-            found["_aggregate"][name] = _overlap(real, aggregate, paired=True)
-            found["_to_aggregate"][name] = _overlap(aggregate, prior)
-        pairs = {"": "prior to real", "_aggregate": "aggregate to real", "_to_aggregate": "prior to aggregate"}
+        for name, positions in distinct.items():
+            prior, aggregate, real = (context.predictions(s).features[name] for s in ("prior", "aggregate", "real"))
+            found["_to_aggregate"][name] = _overlap(_Set.of(aggregate[:n]), _Set.of(prior[:n]))
+            if n_real > DENSITY_K:
+                rows = positions[:n_real].to(real.device)
+                reference = _Set.of(real[rows])
+                found[""][name] = _overlap(reference, _Set.of(prior[:n_real]))
+                found["_aggregate"][name] = _overlap(reference, _Set.of(aggregate[rows]), paired=True)
+        sets = {
+            "": ("prior to real", n_real),
+            "_aggregate": ("aggregate to real", n_real),
+            "_to_aggregate": ("prior to aggregate", n),
+        }
+        few = f"{n_real} real items that differ are too few for their {DENSITY_K} nearest neighbours"
         return {
-            f"{measure}{suffix}": _measure(measure, by_modality, f"{pairs[suffix]}, classifier features", n)
+            f"{measure}{suffix}": _measure(measure, by_modality, *sets[suffix]) if by_modality else few
             for suffix, by_modality in found.items()
             for measure in ("precision", "recall", "density", "coverage")
         }
@@ -144,12 +154,12 @@ def expected_coverage(n: int) -> float:
     return 1 - math.prod((n - i) / (2 * n - i) for i in range(1, DENSITY_K + 1))
 
 
-def _measure(name: str, by_modality: Mapping[str, Overlap], pair: str, n: int) -> Measure:
+def _measure(name: str, by_modality: Mapping[str, Overlap], sets: str, n: int) -> Measure:
     values = {modality: float(getattr(found, name)) for modality, found in by_modality.items()}
     k = MANIFOLD_K if name in ("precision", "recall") else DENSITY_K
     return Measure(
         value=mean(list(values.values())),
-        protocol=f"{pair}, k={k}, {n} of each",
+        protocol=f"{sets}, classifier features, k={k}, {n} of each",
         n=n,
         better=None if name == "density" else "higher",
         ceiling={"density": 1.0, "coverage": expected_coverage(n)}.get(name),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -25,7 +23,8 @@ class Diversity(Evaluator):
     def __call__(self, context: Context, settings: NoSettings) -> Measures:
         """Of samples from the model's prior, each the mean over modalities and attributes:
 
-        `class_entropy`: entropy (nats) of the predicted labels; ln C if all C classes are drawn alike.
+        `class_entropy`: entropy (nats) of the predicted labels; ln C if all C classes are drawn alike. Its ceiling is
+        that of held-out items.
         `within_class_variance`: total variance of the classifier features within predicted classes, as a ratio to that
         of held-out items; 1 if samples of a class differ as real ones do. More is not better: samples that lie off the
         data vary more than those of the aggregate posterior. So it is also given in these forms:
@@ -35,19 +34,14 @@ class Diversity(Evaluator):
         `within_class_variance_aggregate`, `within_class_variance_aggregate_coherent`: both of samples of the aggregate
         posterior, z encoded from held-out tuples. Compare a prior's diversity with theirs.
         """
-        drawn = context.predictions("prior")
-        entropy = {
-            name: mean([class_entropy(drawn.labels[a][name], c) for a, c in context.attributes.items()])
-            for name in context.modalities
-        }
-        uniform = mean([math.log(classes) for classes in context.attributes.values()])
+        entropy, real = (_entropies(context, source) for source in ("prior", "real"))
         measures: Measures = {
             "class_entropy": Measure(
                 mean(list(entropy.values())),
                 "prior",
                 context.samples,
                 "higher",
-                ceiling=uniform,
+                ceiling=mean(list(real.values())),
                 details={"modalities": entropy},
             )
         }
@@ -56,6 +50,15 @@ class Diversity(Evaluator):
             if len(context.modalities) > 1:
                 measures[f"within_class_variance{suffix}_coherent"] = _coherent_variance(context, source)
         return measures
+
+
+def _entropies(context: Context, source: str) -> dict[str, float]:
+    """{modality: entropy of its predicted labels, mean over attributes}."""
+    labels = context.predictions(source).labels
+    return {
+        name: mean([class_entropy(labels[a][name], classes) for a, classes in context.attributes.items()])
+        for name in context.modalities
+    }
 
 
 def _variance(context: Context, source: str) -> Measure | str:

@@ -29,6 +29,8 @@ class Split:
         labels: {attribute: classes, int64 [N]}; −1 where a tuple's class is not known. May be empty.
         modalities: specs, in the order of the tables' rows.
         groups: int64 [N], where tuples belong together, such as those of one species: `hold_out` takes whole groups.
+        same: {modality: int64 [N]}, equal where items show the same thing, such as crops of one digit. Of a modality
+            that is not named, equal items do.
         target: where batches go, and labels are, while the items stay where they lie; None where that is one place.
 
     Raises ValueError where they contradict each other.
@@ -38,6 +40,7 @@ class Split:
     labels: Mapping[str, Tensor]
     modalities: tuple[Modality, ...]
     groups: Tensor | None = None
+    same: Mapping[str, Tensor] = field(default_factory=dict)
     target: torch.device | None = None
 
     def __post_init__(self) -> None:
@@ -50,6 +53,8 @@ class Split:
             _check(f"labels of {attribute!r}", labels, (len(self),), torch.int64)
         if self.groups is not None:
             _check("groups", self.groups, (len(self),), torch.int64)
+        for name, same in self.same.items():
+            _check(f"same of {name!r}", same, (len(self),), torch.int64)
 
     def __repr__(self) -> str:
         return f"<Split of {len(self):,} tuples of {_listed(self.modalities)}>"

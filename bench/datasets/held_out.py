@@ -54,6 +54,11 @@ class Subset:
         rows = self.rows.to(self.device)
         return {attribute: labels[rows] for attribute, labels in self.split.labels.items()}
 
+    @property
+    def same(self) -> dict[str, Tensor]:
+        """As `Split.same`."""
+        return {name: same[self.rows.to(same.device)] for name, same in self.split.same.items()}
+
     def batch(self, rows: Tensor | slice) -> dict[str, Tensor]:
         """As `Split.batch`, of rows of this subset."""
         return self.split.to_input(self.stored(rows))

@@ -39,7 +39,7 @@ MEANS = [
     "joint_coherence_base",
     "joint_coherence_aggregate",
     "joint_entropy",
-    "joint_entropy_even",
+    "joint_entropy_real",
     "classifier_accuracy",
     "published_classifier_accuracy",
     "train_seconds",

@@ -98,8 +98,9 @@ def _leaderboard_lines(rows: Sequence[Row]) -> list[str]:
     lines = [*_table(several), *([ONE_MODEL, "", *_table(one)] if one else [])]
     if any(row["collapsed_seeds"] for row in rows):
         lines += [
-            f"COLLAPSED: the entropy of the joint samples' labels is below {COLLAPSED:.0%} of that of even labels. "
-            "Such a model draws few of the classes, and its joint coherence says little.",
+            f"COLLAPSED: the entropy of the joint samples' labels is below {COLLAPSED:.0%} of that of real items' "
+            "labels (or of even ones, where an earlier version measured it). Such a model draws few of the classes, "
+            "and its joint coherence says little.",
             "",
         ]
     return lines
@@ -152,10 +153,10 @@ def _number(value: float) -> str:
 
 
 def _entropy(row: Row) -> str:
-    value, even = row["joint_entropy"], row["joint_entropy_even"]
+    value, real = row["joint_entropy"], row["joint_entropy_real"]
     if math.isnan(value):
         return ""
-    of = "" if math.isnan(even) else f" of {even:.2f}"
+    of = "" if math.isnan(real) else f" of {real:.2f}"
     collapsed = row["collapsed_seeds"]
     seeds = "" if row["seeds"] == 1 else f" in {collapsed} of {row['seeds']}"
     return f"{value:.2f}{of}" + (f", COLLAPSED{seeds}" if collapsed else "")

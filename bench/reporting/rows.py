@@ -26,7 +26,7 @@ PUBLISHED = {name: f"{metric}_published" for name, metric in METRICS.items()}
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 # What figures show of a measure's details: the rest, of thousands of runs, would fill the memory.
 CHAIN_DETAILS = ("steps", "steps_trained", "joint_coherence", "energy", "energy_std", "well_formed")
-COLLAPSED = 0.5  # share of the entropy of even labels below which a model draws few of the classes
+COLLAPSED = 0.5  # share of the entropy of real items' labels below which a model draws few of the classes
 
 
 class Found(NamedTuple):
@@ -180,22 +180,29 @@ def _interval(metric: str, measure: StoredMeasure | None) -> dict[str, float | N
 
 
 def _entropy(joint: StoredMeasure | None) -> dict[str, Any]:
-    """Entropy of the labels, and that of even ones: means over attributes; `collapsed` where one has too little."""
+    """Entropy of the labels, and that of real items' labels, or of even ones in what an earlier version measured: means
+    over attributes; `collapsed` where one has too little."""
     details = joint.details if joint else {}
-    mean, even = (details[key] if is_number(details.get(key)) else None for key in ("entropy", "entropy_uniform"))
-    pairs = [(mean, even), *_entropies(details.get("attributes"))]
+    mean, real = _number(details, "entropy"), _number(details, "entropy_real", "entropy_uniform")
+    pairs = [(mean, real), *_entropies(details.get("attributes"))]
     return {
         "joint_entropy": mean,
-        "joint_entropy_even": even,
+        "joint_entropy_real": real,
         "collapsed": any(low is not None and high is not None and low < COLLAPSED * high for low, high in pairs),
     }
 
 
-def _entropies(attributes: Any) -> Iterator[tuple[float, float]]:
-    """Of each attribute of the labels, and what even labels would have."""
+def _number(details: Mapping[str, Any], *names: str) -> float | None:
+    """The first of the details that is there."""
+    return next((details[name] for name in names if is_number(details.get(name))), None)
+
+
+def _entropies(attributes: Any) -> Iterator[tuple[float | None, float | None]]:
+    """Of each attribute's labels, and of real items' (or of even ones)."""
     for part in attributes.values() if isinstance(attributes, dict) else ():
-        if isinstance(part, dict) and is_number(part.get("entropy")) and isinstance(part.get("histogram"), list):
-            yield part["entropy"], math.log(max(1, len(part["histogram"])))
+        if isinstance(part, dict) and isinstance(part.get("histogram"), list):
+            even = {"even": math.log(max(1, len(part["histogram"])))}
+            yield _number(part, "entropy"), _number(part | even, "entropy_real", "even")
 
 
 def _found(part: MeasureSet) -> Iterator[Found]:

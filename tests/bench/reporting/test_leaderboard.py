@@ -47,7 +47,7 @@ def test_the_written_table_has_all_columns_and_values(tmp_path):
     assert row["protocol"] == "joint prior n=1000, cross pairs n=1000"
     assert row[["joint_coherence", "joint_coherence_base", "joint_coherence_aggregate"]].tolist() == [0.5, 0.25, 0.5]
     assert row[["joint_entropy", "classifier_accuracy"]].tolist() == [2.0, 0.98]
-    assert row[["joint_entropy_even", "collapsed_seeds"]].tolist() == [math.log(10), 0]
+    assert row[["joint_entropy_real", "collapsed_seeds"]].tolist() == [math.log(10), 0]
     assert row[["train_seconds", "wall_seconds", "samples_per_second"]].tolist() == [10, 12, 100]
     assert row[["trained_prior", "evaluation"]].tolist() == ["laplace", "samples=1000 batch_size=250"]
     assert row[["network", "epochs", "parameters", "device"]].tolist() == ["patch", 2, 1000, "a processor"]
@@ -99,16 +99,18 @@ def test_the_best_joint_coherence_of_a_section_comes_first(tmp_path):
     assert table_of(tmp_path)["method"].tolist() == ["mmvaeplus", "mmvae", "ebm-base"]
 
 
-def test_one_collapsed_attribute_is_enough(tmp_path):
+@pytest.mark.parametrize(("real", "collapsed"), [({}, 1), ({"entropy_real": 0.5}, 1), ({"entropy_real": 0.35}, 0)])
+def test_one_collapsed_attribute_is_enough(tmp_path, real, collapsed):
+    """Collapsed is less than half of the entropy of real items' labels, whose wings may be black nearly all."""
     run = write_run(tmp_path)
     attributes = {
-        "wing": {"coherence": 0.9, "entropy": 0.2, "histogram": [95, 5]},
+        "wing": {"coherence": 0.9, "entropy": 0.2, "histogram": [95, 5], **real},
         "beak": {"coherence": 0.5, "entropy": 1.0, "histogram": [40, 30, 30]},
     }
     details = {"entropy": 0.6, "entropy_uniform": 0.9, "attributes": attributes}
     edit_json(measure_file(run, "joint"), "measures", "joint_coherence", "details", value=details)
     row = table_of(tmp_path).iloc[0]
-    assert row[["joint_entropy", "joint_entropy_even", "collapsed_seeds"]].tolist() == [0.6, 0.9, 1]
+    assert row[["joint_entropy", "joint_entropy_real", "collapsed_seeds"]].tolist() == [0.6, 0.9, collapsed]
 
 
 def test_a_run_that_misses_a_measure_is_not_averaged_with_those_that_have_it(tmp_path):

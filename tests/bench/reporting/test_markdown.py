@@ -68,7 +68,7 @@ def test_a_collapsed_model_is_called_that_beside_its_coherence(tmp_path):
     text = page(tmp_path)
     assert "| 0.990 [0.960, 1.020] | 1.10 of 2.30, COLLAPSED |" in text
     assert "| 0.400 [0.370, 0.430] | 1.20 of 2.30 |" in text
-    assert "below 50% of that of even labels" in text
+    assert "below 50% of that of real items' labels" in text
 
 
 def test_what_does_not_apply_is_absent_with_its_reason(tmp_path):

@@ -70,6 +70,22 @@ def test_bundled_never_shows_a_digit_in_both_splits(full: recipe.Arrays) -> None
     assert len(every_test_digit) == 1000, "the split is the same in all modalities"
 
 
+@pytest.fixture(scope="module")
+def digits() -> dict[str, recipe.Labels]:
+    """Of the real bundled set, as `full`."""
+    return recipe.bundled_digits()
+
+
+def test_items_of_one_digit_are_known(full: recipe.Arrays, digits: dict[str, recipe.Labels]) -> None:
+    for split, shows in digits.items():
+        background = recipe.synthetic_backgrounds(recipe.SEED)[0]
+        shown: dict[int, list[int]] = {}
+        for row, digit in enumerate(shows[:, 0].tolist()):
+            shown.setdefault(digit, []).append(row)
+        assert len(shown) == {"train": 4000, "test": 1000}[split]
+        assert all(len(masks(full[f"{split}-m0"][rows], background)) == 1 for rows in shown.values())
+
+
 def masks(images: recipe.Images, background: recipe.Images) -> dict[bytes, int]:
     """How often each digit mask occurs, read off the channel that is farthest from grey."""
     colour = background.mean(axis=(0, 1))
