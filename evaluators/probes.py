@@ -72,6 +72,6 @@ def _latents(context: Context, tuples: Tuples, rows: Tensor, purpose: str) -> di
         for name in context.modalities:
             latents = context.method.infer({name: batch[name]}, [name], streams)
             samples.setdefault(("z", name), []).append(latents.z)
-            if name in latents.w:
+            if name in latents.w and latents.w[name].shape[1]:  # of `private_dim=0` there is nothing to probe
                 samples.setdefault(("w", name), []).append(latents.w[name])
     return {key: torch.cat(parts).cpu().numpy() for key, parts in samples.items()}

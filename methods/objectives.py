@@ -17,17 +17,18 @@ def iwae(log_weights: Tensor) -> Tensor:
 
 
 def dreg(log_weights: Tensor, samples: list[Tensor]) -> Tensor:
-    """Surrogate whose gradient is the doubly reparameterised one (Tucker et al. 2019) of `iwae`. -> [E, B].
+    """`iwae` with the doubly reparameterised gradient (Tucker et al. 2019): that of Σ_k v_k lw_k. -> [E, B].
 
-    Its value is Σ_k v_k lw_k with v = softmax_k(lw) held constant, not the bound itself. The log-weights must have
-    been made with detached posterior parameters; the gradient that reaches `samples` [K, E, B, D] is weighted by
-    v once more.
+    v = softmax_k(lw) is held constant. The log-weights must have been made with detached posterior parameters; the
+    gradient that reaches `samples` [K, E, B, D] is weighted by v once more. (The sum itself exceeds the bound by
+    KL(v ‖ 1/K), up to log K.)
     """
     v = torch.softmax(log_weights.detach(), 0)
     for sample in samples:
         if sample.requires_grad:
             sample.register_hook(lambda grad: v[..., None] * grad)
-    return (v * log_weights).sum(0)
+    surrogate = (v * log_weights).sum(0)
+    return surrogate + (iwae(log_weights) - surrogate).detach()
 
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bench.reporting.changes import settings_of
 from bench.reporting.frames import made_once, records
-from bench.reporting.health import warning
+from bench.reporting.health import chains_of, warning
 from bench.reporting.markdown import markdown
 from bench.reporting.measures import write_measures
 from bench.reporting.priors import gap_closed, priors_table
@@ -22,6 +22,7 @@ from bench.reporting.published import beside_published
 from bench.reporting.rows import METRICS, OWN, PUBLISHED, read_runs
 from bench.reporting.statistics import student_interval
 from bench.runs.forks import shared_out
+from bench.runs.measured import CHAINS
 from bench.runs.reading import Unreadable, read_text
 from bench.runs.records import run_folders, shown, warn
 from bench.runs.store import write_atomic, write_text
@@ -52,7 +53,7 @@ COLUMNS = [
     *["method", "prior", "trained_prior", "dataset", "source", "preset", "evaluation", "protocol"],
     *["seeds", "failed_seeds", "collapsed_seeds"],
     *[f"{metric}{suffix}" for metric in METRICS.values() for suffix in SUFFIXES],
-    *["interval", *MEANS[:5], "gap_closed", "energy_gap", "warning"],
+    *["interval", *MEANS[:5], "gap_closed", *CHAINS, "warning"],
     *["published_protocol", *[f"{metric}{suffix}" for metric in PUBLISHED.values() for suffix in SUFFIXES], MEANS[5]],
     *[f"published_{name}" for name in (*METRICS, "source")],
     *[f"{name}_{what}" for name in METRICS for what in ("difference", "verdict")],
@@ -124,8 +125,8 @@ def _row(group: Sequence[dict[Any, Any]], failures: Counter[tuple[Any, ...]]) ->
         row |= _estimate(metric, group if len(protocols) == 1 else [dict.fromkeys(run) for run in group])
     row |= {name: _mean([run[name] for run in group]) for name in MEANS}
     row["gap_closed"] = _mean([gap_closed(run) for run in group])
-    gaps = [run["energy_gap"] for run in group]
-    row |= {"energy_gap": _mean(gaps), "warning": warning(gaps, first["prior_key"])}
+    row |= {name: _mean([run[name] for run in group]) for name in CHAINS}
+    row["warning"] = warning(map(chains_of, group), first["prior_key"])
     row |= {name: " ".join(dict.fromkeys(str(run[name]) for run in group)) for name in SAME}
     return row | beside_published(row) | {"settings": settings_of(row["config"])}
 

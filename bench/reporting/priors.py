@@ -11,10 +11,10 @@ import pandas as pd
 from bench.reporting.changes import settings_of
 from bench.reporting.frames import made_once, records
 from bench.reporting.grouping import SECTION
-from bench.reporting.health import warning
+from bench.reporting.health import chains_of, warning
 from bench.reporting.models import has_base
 from bench.reporting.rows import OWN
-from bench.runs.measured import FIT, StoredMeasure
+from bench.runs.measured import CHAINS, FIT, StoredMeasure
 
 TRAINED, FITTED, REFERENCE = "trained", "fitted", "reference"
 P0, BOOTSTRAP, AGGREGATE = "p0", "bootstrap", "held-out aggregate"  # the references
@@ -42,7 +42,7 @@ MODEL = ["method", "trained_prior", "config_hash"]
 COLUMNS = [
     *["dataset", "source", "preset", *MODEL, "seed", "role", "prior"],
     *["joint_coherence", "joint_coherence_low", "joint_coherence_high", "gap_closed", *MEASURES[1:]],
-    *[*FIT, "energy_gap", "warning", "collapsed", "data_fingerprint", "evaluation", "protocol", "prior_settings"],
+    *[*FIT, *CHAINS, "warning", "collapsed", "data_fingerprint", "evaluation", "protocol", "prior_settings"],
     "settings",
 ]
 
@@ -197,11 +197,10 @@ def _once(entry: Entry) -> dict[str, Any]:
         of = "base" if entry.prior == P0 else "aggregate"
         end = {"prior": entry.prior, "joint_coherence": run[f"joint_coherence_{of}"]}
         return {"gap_closed": gap_closed({**run, **end})}
-    gap = run["energy_gap"]
     return {
         "gap_closed": gap_closed(run),
         **run["fit"],
-        "energy_gap": gap,
-        "warning": warning([gap], run["prior_key"]),
+        **{name: run[name] for name in CHAINS},
+        "warning": warning([chains_of(run)], run["prior_key"]),
         "collapsed": run["collapsed"],
     }

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 from msgspec.structs import replace
 
-from bench.reporting.health import final_gap
+from bench.reporting.health import final_chains
 from bench.reporting.labels import prior_label
 from bench.runs.cycles import uncollected
-from bench.runs.measured import Evaluation, MeasureSet, PriorSet, StoredMeasure
+from bench.runs.measured import CHAINS, Evaluation, MeasureSet, PriorSet, StoredMeasure
 from bench.runs.reading import is_number, shortened
 from bench.runs.records import Record, read_records, warn
 
@@ -118,7 +118,8 @@ def _training(record: Record) -> dict[str, Any]:
     assert training is not None
     names: dict[str, Any] = {"train_seconds": training.seconds, "samples_per_second": training.samples_per_second}
     names |= {"parameters": training.parameters, "wall_seconds": training.wall_seconds}
-    return names | {"energy_gap": final_gap(record.history), "fit": {}}
+    chains = final_chains(record.history)
+    return names | {"energy_gap": chains.gap, "energy_waits": chains.waits, "fit": {}}
 
 
 def _own_rows(evaluation: Evaluation, sets: list[MeasureSet], record: Record) -> Iterator[dict[str, Any]]:
@@ -226,7 +227,8 @@ def _prior_row(own: dict[str, Any], prior: PriorSet) -> dict[str, Any]:
     row = {**own, **_entropy(joint)}
     row |= {"prior": prior_label(prior, own["dataset"], own["preset"])}
     row |= {"prior_settings": json.dumps([prior.prior, prior.settings])}
-    row |= {"prior_key": f"priors.{prior.prior}", "energy_gap": prior.fit.get("energy_gap"), "fit": prior.fit}
+    row |= {"prior_key": f"priors.{prior.prior}", "fit": prior.fit}
+    row |= {name: prior.fit.get(name) for name in CHAINS}
     for metrics, protocol in ((METRICS, "protocol"), (PUBLISHED, "published_protocol")):
         measure = prior.measures.get(metrics["joint"])
         row |= _interval(metrics["joint"], measure)

@@ -24,6 +24,7 @@ N = TypeVar("N")
 M = TypeVar("M")
 
 BETTER = ("higher", "lower", None)
+CHAINS = ("energy_gap", "energy_waits")  # how Langevin chains fare, see bench.reporting.health
 FIT = ("fit_seconds", "parameters", "milliseconds_per_1000_samples")  # numbers of a fitted prior, beside its measures
 
 
@@ -81,7 +82,7 @@ class PriorSet:
     settings: str  # JSON with sorted keys
     measures: Mapping[str, StoredMeasure]
     absent: Mapping[str, str]
-    fit: Mapping[str, float]  # what is known of FIT and, where there are Langevin chains, `energy_gap`
+    fit: Mapping[str, float]  # what is known of FIT and, where there are Langevin chains, of CHAINS
     problems: tuple[str, ...]
 
 
@@ -99,6 +100,7 @@ class _MeasuresFile(_File[N, M], kw_only=True):
 
 class _Record(Struct):
     energy_gap: Number | None = None
+    energy_waits: Number | None = None
 
 
 class _PriorFile(_File[N, M], kw_only=True):
@@ -128,7 +130,7 @@ def read_prior(path: Path) -> PriorSet:
     if (label := reading.shortened(file.label)) in ("", "own"):
         raise Unreadable(f"label is {label!r}, which no fitted prior has")
     fit = {**asdict(file), **asdict(file.record or _Record())}
-    known = {key: fit[key] for key in (*FIT, "energy_gap") if fit[key] is not None}
+    known = {key: fit[key] for key in (*FIT, *CHAINS) if fit[key] is not None}
     prior = reading.name({"prior": file.prior}, "prior")
     return PriorSet(path, prior, label, **shared, fit=known)
 

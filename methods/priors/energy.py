@@ -156,16 +156,19 @@ class EnergyPrior(FactorisedPrior):
             negative = langevin(self.score, start, c.steps, c.step_size, streams.langevin)
         f_pos, f_neg = self.network(positive).squeeze(-1), self.network(negative).squeeze(-1)
         loss = f_pos.mean() - f_neg.mean()
+        waits = loss.new_zeros(())
         if self.persistent is not None and self.training:
             # Far ahead of its chains an energy makes them diverge, and nothing opposes it any more: it waits for them.
             self.gap.lerp_(loss.detach(), MOMENTS)
-            loss = loss * (self.gap > -HEALTHY)
+            waits = (self.gap <= -HEALTHY).to(loss.dtype)
+            loss = loss * (1 - waits)
         if c.penalty:
             loss = loss + c.penalty * (f_pos.square().mean() + f_neg.square().mean())
         terms = {
             "energy_posterior": f_pos.mean(),
             "energy_prior": f_neg.mean(),
             "energy_gap": f_pos.mean() - f_neg.mean(),
+            "energy_waits": waits,
             "z_abs_posterior": positive.abs().mean(),
             "z_abs_prior": negative.abs().mean(),
             "z_std_posterior": positive.std(0).mean(),
@@ -217,7 +220,7 @@ class EnergyPrior(FactorisedPrior):
         optimiser = torch.optim.Adam(parameters, lr=group["lr"], betas=group["betas"], fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
         averages = [p.detach().clone() for p in parameters]
-        gap = torch.zeros((), device=u.device)
+        gap, waits = torch.zeros((), device=u.device), torch.zeros((), device=u.device)
         for step in range(updates):
             rows = torch.randint(len(u), (batch_size,), generator=streams.noise, device=u.device)
             loss, terms = self.contrast(u[rows], streams)
@@ -230,7 +233,8 @@ class EnergyPrior(FactorisedPrior):
             rate = max(AVERAGE, 9 / (10 + step))
             torch._foreach_lerp_(averages, [p.detach() for p in parameters], rate)
             gap = torch.lerp(gap, terms["energy_gap"], max(0.01, 1 / (1 + step)))
+            waits += terms["energy_waits"] / updates
         with torch.no_grad():
             for p, average in zip(parameters, averages, strict=True):
                 p.copy_(average)
-        return {"energy_gap": gap.item()}
+        return {"energy_gap": gap.item(), "energy_waits": waits.item()}

@@ -37,8 +37,9 @@ def test_probes_find_the_class_in_z_and_not_in_w():
     assert [measure.better for measure in measures.values()] == ["higher", "lower"]
 
 
-def test_a_method_without_private_latents_has_no_probe_of_them():
-    assert list(evaluate("probes", context(make_method("mvae").eval(), image_data()))) == ["probe_z"]
+@pytest.mark.parametrize(("name", "settings"), [("mvae", {}), ("mmvaeplus", {"private_dim": 0})])
+def test_a_method_without_private_latents_has_no_probe_of_them(name, settings):
+    assert list(evaluate("probes", context(make_method(name, **settings).eval(), image_data()))) == ["probe_z"]
 
 
 def test_probes_of_several_attributes_are_their_mean_over_known_labels():

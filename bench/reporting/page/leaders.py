@@ -103,10 +103,13 @@ def _mean_of(runs: Sequence[Row], metric: str, name: str) -> float | None:
 
 
 def leader_of(section: Section) -> str:
-    """The best joint coherence in a sentence or two; nothing is ranked by one model."""
-    ranked = [row for row in section.shown if row["seeds"] > 1 and known(row["joint_coherence"]) is not None]
-    if not ranked:
+    """The best joint coherence in a sentence or two; nothing is ranked by one model, nor what has collapsed seeds."""
+    several = [row for row in section.shown if row["seeds"] > 1 and known(row["joint_coherence"]) is not None]
+    if not several:
         return "One model each: another seed may move a value by far more than the methods differ. Nothing is ranked."
+    ranked = [row for row in several if not row["collapsed_seeds"]]
+    if not ranked:
+        return "Every row has collapsed seeds, which draw few of the classes. Nothing is ranked."
     best, *others = ranked
     text = f"{section.label(best)} has the highest joint coherence: {_said(best)}."
     if not others:

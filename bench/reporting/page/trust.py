@@ -14,7 +14,7 @@ import yaml
 
 from bench.reporting.changes import settings_of
 from bench.reporting.frames import records
-from bench.reporting.health import HEALTHY, UNREACHED
+from bench.reporting.health import chains_of
 from bench.reporting.page.leaders import Entry
 from bench.reporting.page.sections import Row, Section
 from bench.reporting.statistics import known
@@ -72,12 +72,12 @@ def energies_of(rows: Sequence[Row]) -> Table | None:
     """Whether Langevin chains reach their energy's modes, run by run."""
     lines = []
     for row in rows:
-        gap = known(row["energy_gap"])
-        if gap is not None:
-            state = "healthy" if abs(gap) <= HEALTHY else "modes not reached" if gap < UNREACHED else "strained"
+        chains = chains_of(row)
+        if chains.gap is not None:
             names = [f"{row['method']} {row['config_hash']}", f"{row['prior']}, {row['role']}", str(row["seed"])]
-            lines.append([*names, f"{gap:+.2f}", state, row["warning"]])
-    headings = ["method", "prior", "seed", "energy gap", "state", "what helps"]
+            waits = "" if chains.waits is None else f"{chains.waits:.0%}"
+            lines.append([*names, f"{chains.gap:+.2f}", waits, chains.state, row["warning"]])
+    headings = ["method", "prior", "seed", "energy gap", "updates waited", "state", "what helps"]
     if not any(line[-1] for line in lines):
         headings, lines = headings[:-1], [line[:-1] for line in lines]
     return Table(headings, lines) if lines else None

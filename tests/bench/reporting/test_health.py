@@ -2,8 +2,13 @@ import math
 
 import pytest
 
-from bench.reporting.health import final_gap, warning
+from bench.reporting.health import Chains, final_chains
+from bench.reporting.health import warning as warning_of
 from tests.bench.rundirs import write_gaps, write_run
+
+
+def warning(gaps, key, waits=None):
+    return warning_of([Chains(gap, waits) for gap in gaps], key)
 
 
 @pytest.mark.parametrize("gap", [0.0, 2.0, -2.0, None, math.nan])
@@ -36,17 +41,29 @@ def test_of_several_seeds_the_worst_says_how_bad_it_is_and_the_healthy_are_left_
 
 def test_the_final_gap_is_that_of_the_last_epoch(tmp_path):
     run = write_run(tmp_path)
-    assert final_gap(run / "history.csv") is None  # a prior without energy
+    assert final_chains(run / "history.csv") == (None, None)  # a prior without energy
     write_gaps(run, -1.0, -7.5)
-    assert final_gap(run / "history.csv") == -7.5
+    assert final_chains(run / "history.csv") == (-7.5, None)  # as of a version that did not count them
+    (run / "history.csv").write_text("epoch,loss,energy_gap,energy_waits\n1,9.0,-1.0,0.5\n2,9.0,-2.0,0.25\n")
+    assert final_chains(run / "history.csv") == (-2.0, 0.25)
 
 
 @pytest.mark.parametrize("content", ["", "epoch,energy_gap\n1,x\n", "epoch,energy_gap\n1,\n", "loss\n1\n"])
 def test_a_history_that_does_not_say_it_is_no_error(tmp_path, content):
     (tmp_path / "history.csv").write_text(content)
-    assert final_gap(tmp_path / "history.csv") is None
+    assert final_chains(tmp_path / "history.csv").gap is None
 
 
 def test_without_history_there_is_no_gap(tmp_path):
-    assert final_gap(None) is None
-    assert final_gap(tmp_path / "history.csv") is None
+    assert final_chains(None) == (None, None)
+    assert final_chains(tmp_path / "history.csv").gap is None
+
+
+@pytest.mark.parametrize(("waits", "state"), [(0.05, "healthy"), (0.2, "strained"), (0.51, "modes not reached")])
+def test_an_energy_that_waits_keeps_a_small_gap_and_is_not_healthy(waits, state):
+    assert Chains(-1.9, waits).state == state
+    said = warning([-1.9], "prior", waits)
+    assert bool(said) == (state != "healthy")
+    assert said.startswith("strained") == (state == "strained")
+    if said:
+        assert f"and it waited for its chains in {waits:.0%} of its updates (healthy: at most 5%)" in said

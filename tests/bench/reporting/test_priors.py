@@ -127,7 +127,7 @@ def test_published_and_long_coherence_are_taken_where_they_are_measured(tmp_path
 def test_energies_whose_chains_do_not_reach_have_a_warning_in_every_table(tmp_path):
     write_gaps(write_energy_run(tmp_path, 0), 0.0, -12.0)
     write_gaps(run := write_energy_run(tmp_path, 1), 0.0, -1.0)
-    write_prior(run, "energy", 0.7, record={"energy_gap": -3.0})
+    write_prior(run, "energy", 0.7, record={"energy_gap": -3.0, "energy_waits": 0.25})
     write_prior(run, "mixture", 0.7)
     make_tables(tmp_path)
     rows = pd.read_csv(tmp_path / "priors.csv").fillna({"warning": ""})
@@ -137,6 +137,7 @@ def test_energies_whose_chains_do_not_reach_have_a_warning_in_every_table(tmp_pa
     assert table["energy_gap"].dropna().to_dict() == {"own": -6.5, "energy": -3.0}
     assert table.loc["own", "warning"].startswith("energy gap -12.0 (healthy: within ±2; below -5")
     assert table.loc["energy", "warning"].startswith("strained: energy gap -3.0 ")
+    assert rows["energy_waits"].dropna().tolist() == [0.25] == table["energy_waits"].dropna().tolist()
     assert table.loc["mixture", "warning"] == ""
     text = (tmp_path / "leaderboard.md").read_text()
     assert "- **WARNING** ebm-base 0123abcd, own energy prior: energy gap -12.0 (healthy: " in text

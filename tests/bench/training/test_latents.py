@@ -28,7 +28,7 @@ def test_a_prior_that_does_not_learn_alone_is_left_as_it_is():
 def test_only_the_prior_learns_alone():
     method, split = make_method("ebm-base", prior=ALONE).train(), image_data().train
     before = {name: x.clone() for name, x in method.state_dict().items()}
-    assert set(refine(method, split, 0)) == {"energy_gap"}
+    assert set(refine(method, split, 0)) == {"energy_gap", "energy_waits"}
     assert method.training
     changed = {name for name, x in method.state_dict().items() if not torch.equal(x, before[name])}
     assert changed

@@ -95,7 +95,7 @@ def test_mixture_density_of_held_out_samples_is_close_to_the_true_one(fitted):
 
 def test_what_came_of_the_fit_is_recorded(fitted):
     assert fitted["mixture"].record == {"covariance": "full", "converged": True}
-    assert fitted["energy"].record.keys() == {"energy_gap"}
+    assert fitted["energy"].record.keys() == {"energy_gap", "energy_waits"}
     # The differential entropy of the clusters, in standardised coordinates, bounds what a flow can reach.
     z = clusters()
     entropy = math.log(3) + math.log(2 * math.pi * math.e * STD**2) - z.std(0).log().sum().item()

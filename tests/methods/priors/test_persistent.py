@@ -112,7 +112,7 @@ def test_refinement_learns_alone_and_repeats():
     one, two = (prior(refinement=20, lr=1e-2) for _ in range(2))
     said = one.refine(z, Streams(3))
     assert said == two.refine(z, Streams(3))
-    assert set(said) == {"energy_gap"}
+    assert set(said) == {"energy_gap", "energy_waits"}
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert one.network[-1].weight.abs().sum() > 0  # it started at zero
     torch.testing.assert_close(one.mean, z.mean(0))
@@ -130,3 +130,15 @@ def test_a_fitted_energy_finds_a_known_density(z, dim, below):
     found = energy_distance(fitted.sample(2000, Streams(2)), truth)
     assert found < below < start
     assert abs(fitted.record["energy_gap"]) < 2
+    assert fitted.record["energy_waits"] < 0.05
+
+
+def test_an_energy_that_its_chains_cannot_follow_waits():
+    """Wells that Langevin steps overshoot: its gap stays where it begins to wait, however far the chains are."""
+    generator = torch.Generator().manual_seed(1)
+    centres = torch.randn(10, 8, generator=generator)
+    z = centres[torch.randint(10, (4000,), generator=generator)] + 0.05 * torch.randn(4000, 8, generator=generator)
+    config = EnergyFitConfig(width=64, steps=50, step_size=0.3, noise=0.05, iterations=600, buffer=640)
+    record = fit_prior("energy", config, z, own(8), Streams(0)).record
+    assert record["energy_gap"] > -5
+    assert record["energy_waits"] > 0.5

@@ -1,43 +1,27 @@
-"""Configurations less their bases."""
+"""The sentence about the best method."""
 
-from bench.reporting.leaderboard import rows_with_runs
-from bench.reporting.page.leaders import pairs_of
-from bench.reporting.page.sections import sections_of
-from bench.reporting.rows import read_runs
-from tests.bench.rundirs import config_of, write_real_run
+from types import SimpleNamespace
+
+from bench.reporting.page.leaders import leader_of
 
 
-def bases(folder):
-    """{configuration: its base}."""
-    runs, failed = read_runs(folder)
-    (section,) = sections_of([row for row, _ in rows_with_runs(runs, failed)], runs)
-    return {pair.label: section.label(pair.base) for pair in pairs_of(section)}
+def row(method, joint, seeds=3, collapsed=0):
+    ends = {"joint_coherence": joint, "joint_coherence_low": joint - 0.01, "joint_coherence_high": joint + 0.01}
+    return {"method": method, "seeds": seeds, "collapsed_seeds": collapsed, **ends}
 
 
-def write(folder, *names):
-    """Runs of "method setting setting"."""
-    for name in names:
-        method, *settings = name.split()
-        write_real_run(folder, config_of(method, *settings, preset="quick", source="bundled"))
+def said(*rows):
+    return leader_of(SimpleNamespace(shown=rows, label=lambda row: row["method"]))
 
 
-def test_a_base_has_the_prior_that_the_preset_gives_it(tmp_path):
-    write(tmp_path, "mmvae", "mmvae prior=denoising-energy", "ebm-base", "mopoe", "mopoe prior=energy")
-    assert bases(tmp_path) == {
-        "ebm-base (energy)": "mmvae (laplace)",
-        "mmvae (denoising-energy)": "mmvae (laplace)",
-        "mopoe (energy)": "mopoe (normal)",
-    }
+def test_a_row_with_collapsed_seeds_leads_nothing():
+    """As one that always draws the same item, whose joint coherence is 1."""
+    text = said(row("mmvae", 0.99, collapsed=1), row("mopoe", 0.5), row("mvae", 0.4))
+    assert text.startswith("mopoe has the highest joint coherence: 0.500 [0.490, 0.510] over 3 seeds. Next is mvae")
+    assert said(row("mmvae", 0.99, collapsed=3)) == (
+        "Every row has collapsed seeds, which draw few of the classes. Nothing is ranked."
+    )
 
 
-def test_a_base_differs_in_the_prior_alone(tmp_path):
-    write(tmp_path, "mmvae", "ebm-base", "mmvae beta=0.5", "ebm-base beta=0.5", "ebm-base beta=2")
-    assert bases(tmp_path) == {
-        "ebm-base (energy)": "mmvae (laplace)",
-        "ebm-base (energy) beta=0.5": "mmvae (laplace) beta=0.5",
-    }
-
-
-def test_without_such_a_base_there_is_no_difference(tmp_path):
-    write(tmp_path, "mmvae prior=denoising-energy", "mmvae beta=0.5", "ebm-base")
-    assert bases(tmp_path) == {}
+def test_one_model_each_is_not_ranked():
+    assert said(row("mmvae", 0.9, seeds=1), row("mopoe", 0.5, seeds=1)).startswith("One model each")
