@@ -110,10 +110,11 @@ def fitted_rows() -> list[list[str]]:
     seeds = with_fits.groupby("method")["seed"].agg(lambda found: ", ".join(map(str, sorted(found))))
     by_prior = each.groupby("prior")
     means = by_prior.mean().where(by_prior.count() == with_fits["method"].value_counts())  # none of fewer seeds
+    means = means.reindex(columns=SHOWN_FITS)
     fitted = means.drop(index=[*BEFORE, *AFTER]).mean(axis=1).sort_values().index
     order = (*BEFORE, *fitted, *AFTER)
     return [
-        ["(seeds)", *(seeds[method] for method in SHOWN_FITS)],
+        ["(seeds)", *(seeds.get(method, "") for method in SHOWN_FITS)],
         *([prior, *(number(means.loc[prior, method]) for method in SHOWN_FITS)] for prior in order),
     ]
 
