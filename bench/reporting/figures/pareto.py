@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import UsageError
 from bench.reporting.changes import changed_settings
-from bench.reporting.figures.canvas import PAGE, literal, palette, panels, spread
+from bench.reporting.figures.canvas import PAGE, legend_under, literal, palette, panels, spread
 from bench.reporting.measures import measure
 from bench.runs.reading import is_number, shortened
 
@@ -46,12 +46,12 @@ def pareto_figure(runs: Rows, title: str) -> Figure | None:
     if not shown:
         return None
     figure, grid = panels(1, len(shown), (PAGE * len(shown) / len(AGAINST), 2.6))
+    colours = palette(list(dict.fromkeys(label for curves, *_ in shown for label in curves)))
     for axis, (curves, title_x, more) in zip(grid.flat, shown, strict=True):
         everything = [point for points in curves.values() for point in points]
-        for label, colour in palette(list(curves)).items():
-            points = curves[label]
+        for label, points in curves.items():
+            colour = colours[label]
             axis.plot([p.x for p in points], [p.joint for p in points], color=colour, lw=0.8, alpha=0.6)
-            axis.plot([], [], "o", color=colour, ms=4, label=literal(shortened(label, 60)))
             for point in points:
                 best = not any(dominates(other, point, more) for other in everything)
                 axis.plot(point.x, point.joint, "o", color=colour, mfc=colour if best else "white", ms=4)
@@ -64,8 +64,12 @@ def pareto_figure(runs: Rows, title: str) -> Figure | None:
                 )
         axis.set(xlabel=f"{title_x} {'→' if more else '←'}", ylabel="joint coherence →")
         axis.margins(0.18)
-        axis.legend(loc="best")
     spread(figure, f"What a setting buys: {title}")
+    lines = [
+        axis.plot([], [], "o", color=colour, ms=4, label=literal(shortened(label, 60)))[0]
+        for label, colour in colours.items()
+    ]
+    legend_under(figure, lines, 2)
     return figure
 
 
