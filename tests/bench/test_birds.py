@@ -33,8 +33,10 @@ def test_it_is_trained_measured_and_drawn(method, network, tmp_path):
     cross = read_json(run.measure_file("cross"))["measures"]
     assert {"cross_coherence_from_image", "cross_coherence_from_caption"} < set(cross)
     assert set(cross["cross_coherence"]["details"]["attributes"]) == {"colour", "wing"}
+    chance = cross["cross_coherence_all"]["chance"]
+    assert chance == pytest.approx(sum((k / 16) ** 2 for k in (6, 5, 5)) / 2 + sum_of_known() / 2)
     joint = read_json(run.measure_file("joint"))["measures"]["joint_coherence"]
-    assert joint["chance"] == pytest.approx(sum((k / 16) ** 2 for k in (6, 5, 5)) / 2 + sum_of_known() / 2)
+    assert joint["chance"] == pytest.approx(sum(a["chance"] for a in joint["details"]["attributes"].values()) / 2)
     absent = read_json(run.measure_file("published-joint"))
     assert "no published protocol" in str(absent)
     assert (run.path / "samples_joint.png").exists()

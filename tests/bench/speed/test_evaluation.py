@@ -32,5 +32,5 @@ def test_the_protocol_classifies_again_each_time(monkeypatch):
     for _ in range(2):
         coherence(context, config.evaluation)
         counts.append(len(calls))
-    # Two batches of: prior, which is p0 too, aggregate posterior, and each of three modalities.
-    assert counts == [10, 20]
+    # Two batches of: prior, which is p0 too, aggregate posterior, real items, and each of three modalities.
+    assert counts == [12, 24]
