@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from evaluators.base import Evaluator, Labels, Measures, NoSettings, needs_several
+from evaluators.bounds import agreement_ceilings
 from evaluators.coherence import coherence_measure, joint_agreement
 from evaluators.context import Context
 from evaluators.sentences import texts, well_formed
@@ -49,7 +50,8 @@ class ChainCoherence(Evaluator):
         if texts(context):
             details["well_formed"] = [snapshot.well_formed.double().mean().item() for snapshot in found]
         protocol = f"prior, {LONGER[-1]} times the steps"
-        last = coherence_measure(context, coherence[-1], context.samples, protocol, chances[-1], **details)
+        ceilings = agreement_ceilings(context, context.classifiers)
+        last = coherence_measure(coherence[-1], context.samples, protocol, chances[-1], ceilings, **details)
         return {"joint_coherence_long": last}
 
 

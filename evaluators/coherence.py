@@ -177,8 +177,10 @@ def joint_agreement(labels: Labels, attributes: Mapping[str, int]) -> tuple[floa
     return mean([of.coherence for of in found.values()]), mean([of.chance for of in found.values()]), details
 
 
-def coherence_measure(context: Context, value: float, n: int, protocol: str, chance: float, **details: Any) -> Measure:
-    """A joint coherence over n independent latents."""
+def coherence_measure(
+    value: float, n: int, protocol: str, chance: float, ceilings: Mapping[str, float], **details: Any
+) -> Measure:
+    """A joint coherence over n independent latents, with the `agreement_ceilings` of its attributes."""
     low, high = wilson(value, n)
     return Measure(
         value=value,
@@ -189,7 +191,7 @@ def coherence_measure(context: Context, value: float, n: int, protocol: str, cha
         high=high,
         interval="95 % Wilson, one model",
         chance=chance,
-        ceiling=mean_known(agreement_ceilings(context, context.classifiers)),
+        ceiling=mean_known(ceilings),
         details=details,
     )
 
@@ -229,5 +231,4 @@ def joint_coherence(context: Context, classifiers: Classifiers, source: str) -> 
     for attribute, part in details.get("attributes", {}).items():
         part["ceiling"] = ceilings.get(attribute)
     n = context.samples if source in ("prior", "base") else context.tuples
-    measure = coherence_measure(context, value, n, PROTOCOLS[source], chance, **details)
-    return replace(measure, ceiling=mean_known(ceilings))
+    return coherence_measure(value, n, PROTOCOLS[source], chance, ceilings, **details)

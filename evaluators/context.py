@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,22 +95,20 @@ class Context:
         labels = {attribute: labels[self.rows()] for attribute, labels in self.test.labels.items()}
         return {attribute: y for attribute, y in labels.items() if (y >= 0).any()}
 
-    def distinct(self, name: str) -> Tensor:
-        """Where in `rows` an item of the modality shows what none before it does: ascending, [n].
+    def distinct(self) -> dict[str, Tensor]:
+        """{modality: where in `rows` an item shows what none before it does: ascending, [n]}.
 
         Real items are no independent draws where some show one thing: crops of one digit, or the photograph of several
         captions. Equal texts are independent, as short sentences are few.
         """
-        if (same := self.test.same.get(name)) is not None:
-            shown: Sequence[object] = same[self.rows().to(same.device)].tolist()
-        elif self.method.modalities[name].kind == "text":
-            return torch.arange(self.tuples)
-        else:
-            shown = [row.numpy().tobytes() for batch in self.batches() for row in batch[name].cpu()]
-        first: dict[object, int] = {}
-        for position, what in enumerate(shown):
-            first.setdefault(what, position)
-        return torch.tensor(list(first.values()))
+        given, modalities = self.test.same, self.method.modalities
+        shown: dict[str, list[object]] = {m: same[self.rows().to(same.device)].tolist() for m, same in given.items()}
+        compared = [name for name, m in modalities.items() if name not in given and m.kind != "text"]
+        for batch in self.batches() if compared else ():
+            for name in compared:
+                digests = [hashlib.sha256(row.numpy().tobytes()).digest() for row in batch[name].cpu()]
+                shown.setdefault(name, []).extend(digests)
+        return {name: _firsts(shown.get(name, range(self.tuples))) for name in modalities}
 
     def batches(self, tuples: int | None = None, batch_size: int | None = None) -> Iterator[Batch]:
         """Held-out batches in the order of `rows`, at most `tuples` of them all."""
@@ -212,6 +211,14 @@ class Context:
         if isinstance(source, tuple):
             return self.method.infer(batch, source, streams)
         return self.method.with_private(self.method.infer(batch, self.modalities, streams).z, streams)
+
+
+def _firsts(values: Sequence[object]) -> Tensor:
+    """Where each value is for the first time: ascending."""
+    first: dict[object, int] = {}
+    for position, value in enumerate(values):
+        first.setdefault(value, position)
+    return torch.tensor(list(first.values()))
 
 
 def _joined(pieces: Sequence[Predictions]) -> Predictions:

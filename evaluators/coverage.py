@@ -66,18 +66,21 @@ class Coverage(Evaluator):
         show the same thing (`Context.distinct`), or balls about them would be as small as one digit's crops are alike.
         """
         n = min(settings.samples, context.samples, context.tuples)
-        distinct = {name: context.distinct(name) for name in context.modalities}
+        distinct = context.distinct()
         n_real = min(n, *map(len, distinct.values()))
         context.predict_all(("prior", "aggregate", "real"))
         found: dict[str, dict[str, Overlap]] = {"": {}, "_aggregate": {}, "_to_aggregate": {}}
         for name, positions in distinct.items():
             prior, aggregate, real = (context.predictions(s).features[name] for s in ("prior", "aggregate", "real"))
-            found["_to_aggregate"][name] = _overlap(_Set.of(aggregate[:n]), _Set.of(prior[:n]))
+            priors, aggregates = _Set.of(prior[:n]), _Set.of(aggregate[:n])
+            found["_to_aggregate"][name] = _overlap(aggregates, priors)
             if n_real > DENSITY_K:
                 rows = positions[:n_real].to(real.device)
+                if n_real < n or rows[-1] >= n:  # else they are the first n, whose radii are known
+                    priors, aggregates = _Set.of(prior[:n_real]), _Set.of(aggregate[rows])
                 reference = _Set.of(real[rows])
-                found[""][name] = _overlap(reference, _Set.of(prior[:n_real]))
-                found["_aggregate"][name] = _overlap(reference, _Set.of(aggregate[rows]), paired=True)
+                found[""][name] = _overlap(reference, priors)
+                found["_aggregate"][name] = _overlap(reference, aggregates, paired=True)
         sets = {
             "": ("prior to real", n_real),
             "_aggregate": ("aggregate to real", n_real),

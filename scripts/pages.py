@@ -7,6 +7,7 @@ writes them anew where their headings stand, and the pictures too.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,9 +120,14 @@ def fitted_rows() -> list[list[str]]:
     ]
 
 
+def of_runs(results: Path) -> pd.DataFrame:
+    """leaderboard.csv: a row for each configuration, under the prior that it was trained with."""
+    return pd.read_csv(results / "leaderboard.csv", keep_default_na=False).query("prior == 'own'")
+
+
 def short_rows() -> list[list[str]]:
     """Trainings of 15 epochs: by method, and by what was set beside the epochs."""
-    rows = pd.read_csv(SHORT / "leaderboard.csv", keep_default_na=False).query("prior == 'own'")
+    rows = of_runs(SHORT)
     own = of_priors(SHORT).query("role == 'trained'")[["config_hash", "fd_joint", "coverage"]]
     rows = rows.merge(own, on="config_hash", validate="one_to_one")
     rows["changed"] = rows["settings"].str.replace(COMMON, "", regex=False).str.strip()
@@ -142,19 +148,16 @@ def time_rows() -> list[list[str]]:
     """Seed 0 of a method by the epochs that it was trained for, all else as the preset has it."""
     metrics, rows = (*JOINT, "cross_coherence", "cross_coherence_published"), []
     for results in (SHORT, OVERNIGHT):
-        runs = pd.read_csv(results / "leaderboard.csv", keep_default_na=False).query("prior == 'own'")
+        runs = of_runs(results)
         runs = runs[runs["settings"].str.fullmatch(r"(trainer\.epochs=\d+)?")][["method", "config_hash", "epochs"]]
         measures = pd.read_csv(results / "measures.csv").query("prior == 'own' and seed == 0")
         values = measures.pivot(index="config_hash", columns="measure", values="value")
         rows += runs.merge(values, on="config_hash").to_dict("records")
+    trainings = Counter(row["method"] for row in rows)
     return [
-        [
-            row["method"],
-            str(row["epochs"]),
-            *(number(row[metric]) for metric in metrics),
-        ]
+        [row["method"], str(row["epochs"]), *(number(row[metric]) for metric in metrics)]
         for row in sorted(rows, key=lambda row: (row["method"], row["epochs"]))
-        if sum(row["method"] == other["method"] for other in rows) > 1
+        if trainings[row["method"]] > 1
     ]
 
 

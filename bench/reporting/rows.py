@@ -202,8 +202,8 @@ def _entropies(attributes: Any) -> Iterator[tuple[float | None, float | None]]:
     """Of each attribute's labels, and of real items' (or of even ones)."""
     for part in attributes.values() if isinstance(attributes, dict) else ():
         if isinstance(part, dict) and isinstance(part.get("histogram"), list):
-            even = {"even": math.log(max(1, len(part["histogram"])))}
-            yield _number(part, "entropy"), _number(part | even, "entropy_real", "even")
+            real = _number(part, "entropy_real")
+            yield _number(part, "entropy"), math.log(max(1, len(part["histogram"]))) if real is None else real
 
 
 def _found(part: MeasureSet) -> Iterator[Found]:
