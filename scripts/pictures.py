@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-ROOT = Path(__file__).parents[1]
-REFERENCE = ROOT / "results/reference"
-QUICK, OVERNIGHT = REFERENCE / "quick-bundled", REFERENCE / "overnight-rebuilt"
+from committed import OVERNIGHT, QUICK, ROOT, Row, of_preset
+
 SIDE, SHOWN, MODALITIES = 84, 10, 5  # pixels of an item, tuples and modalities
 GAP, CAPTION = 20, 30  # pixels
 NAMES = {
@@ -24,8 +22,6 @@ NAMES = {
     "mvtcae": "MVTCAE",
     "mvae": "MVAE",
 }
-
-Row = dict[Any, Any]
 
 
 class Picture(NamedTuple):
@@ -50,13 +46,6 @@ class Picture(NamedTuple):
     def write(self) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.draw().quantize(256, dither=Image.Dither.NONE).save(self.file, optimize=True)
-
-
-def of_preset(results: Path) -> list[Row]:
-    """The leaderboard's row of each method as the preset has it, best joint coherence first."""
-    rows = pd.read_csv(results / "leaderboard.csv", keep_default_na=False, na_values={"joint_coherence": ""})
-    rows = rows[(rows["prior"] == "own") & (rows["settings"] == "")]
-    return rows.sort_values("joint_coherence", ascending=False).to_dict("records")
 
 
 def place(row: int, column: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from tests.docs.blocks import PAGES, ROOT, blocks
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"#{1,6} (.+)")
-ALL = [*PAGES, ROOT / "README.md", ROOT / "results/reference/README.md"]
+ALL = [*PAGES, ROOT / "README.md", *sorted((ROOT / "results/reference").glob("**/README.md"))]
 
 
 def prose(page):

@@ -1,0 +1,95 @@
+"""All of MNIST, preset overnight: the poster's table, priors fitted to the same models, short and long trainings."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pandas as pd
+
+from committed import OVERNIGHT, REFERENCE, SHORT, Row, interval, number, of_preset, of_priors, of_runs, setting
+
+OWN, BEFORE, AFTER = "its own", ("p0", "its own"), ("bootstrap", "held-out aggregate")  # of the table of priors
+SHOWN_FITS = ("ebm-base", "mmvae", "ebm-generalized", "mmvaeplus", "mopoe", "mmjsd", "mvtcae", "mvae")
+JOINT = ("joint_coherence", "joint_coherence_base", "joint_coherence_aggregate")
+COMMON = "trainer.epochs=15"  # of all short trainings
+
+
+def with_published() -> list[Row]:
+    """Our rows beside the published ones of the same methods; those that were not published are last."""
+    published = pd.read_csv(REFERENCE / "published.csv").query("dataset == 'polymnist'")
+    ours = of_preset(OVERNIGHT)
+    both = published.merge(pd.DataFrame(ours), on="method", suffixes=("_poster", "")).to_dict("records")
+    known = {row["method"] for row in both}
+    return [*both, *(row for row in ours if row["method"] not in known)]
+
+
+def poster_rows() -> list[list[str]]:
+    """The published values beside ours, by either kind of classifiers."""
+    return [
+        [
+            row["method"],
+            str(row["seeds"]),
+            number(row.get("joint_coherence_poster", "")),
+            interval(row, "joint_coherence_published"),
+            number(row.get("cross_coherence_poster", "")),
+            interval(row, "cross_coherence_published"),
+            interval(row, "joint_coherence"),
+            number(row["joint_coherence_aggregate"]),
+            interval(row, "cross_coherence"),
+        ]
+        for row in with_published()
+    ]
+
+
+def fitted_rows() -> list[list[str]]:
+    """Joint coherence by prior and method, of the seeds that have fits: references around, the worst fit first."""
+    rows = of_priors(OVERNIGHT).query("settings == ''")
+    rows["prior"] = rows["prior"].mask(rows["role"] == "trained", OWN)
+    with_fits = rows.loc[rows["role"] == "fitted", ["method", "seed"]].drop_duplicates()
+    each = rows.merge(with_fits).pivot(index=["prior", "seed"], columns="method", values="joint_coherence")
+    seeds = with_fits.groupby("method")["seed"].agg(lambda found: ", ".join(map(str, sorted(found))))
+    by_prior = each.groupby("prior")
+    means = by_prior.mean().where(by_prior.count() == with_fits["method"].value_counts())  # none of fewer seeds
+    means = means.reindex(columns=SHOWN_FITS)
+    fitted = means.drop(index=[*BEFORE, *AFTER]).mean(axis=1).sort_values().index
+    order = (*BEFORE, *fitted, *AFTER)
+    return [
+        ["(seeds)", *(seeds.get(method, "") for method in SHOWN_FITS)],
+        *([prior, *(number(means.loc[prior, method]) for method in SHOWN_FITS)] for prior in order),
+    ]
+
+
+def short_rows() -> list[list[str]]:
+    """Trainings of 15 epochs: by method, and by what was set beside the epochs."""
+    rows = of_runs(SHORT)
+    own = of_priors(SHORT).query("role == 'trained'")[["config_hash", "fd_joint", "coverage"]]
+    rows = rows.merge(own, on="config_hash", validate="one_to_one")
+    rows["changed"] = rows["settings"].str.replace(COMMON, "", regex=False).str.strip()
+    return [
+        [
+            row["method"],
+            setting(row["changed"]),
+            *(number(row[metric]) for metric in JOINT),
+            number(row["cross_coherence"]),
+            number(row["fd_joint"], 1),
+            number(row["coverage"]),
+        ]
+        for row in rows.sort_values(["method", "changed"]).to_dict("records")
+    ]
+
+
+def time_rows() -> list[list[str]]:
+    """Seed 0 of a method by the epochs that it was trained for, all else as the preset has it."""
+    metrics, rows = (*JOINT, "cross_coherence", "cross_coherence_published"), []
+    for results in (SHORT, OVERNIGHT):
+        runs = of_runs(results)
+        runs = runs[runs["settings"].str.fullmatch(r"(trainer\.epochs=\d+)?")][["method", "config_hash", "epochs"]]
+        measures = pd.read_csv(results / "measures.csv").query("prior == 'own' and seed == 0")
+        values = measures.pivot(index="config_hash", columns="measure", values="value")
+        rows += runs.merge(values, on="config_hash").to_dict("records")
+    trainings = Counter(row["method"] for row in rows)
+    return [
+        [row["method"], str(row["epochs"]), *(number(row[metric]) for metric in metrics)]
+        for row in sorted(rows, key=lambda row: (row["method"], row["epochs"]))
+        if trainings[row["method"]] > 1
+    ]
