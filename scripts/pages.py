@@ -65,6 +65,12 @@ TABLES = {
         "| prior of z | " + " | ".join(overnight.SHOWN_FITS) + " |",
         overnight.fitted_rows,
     ),
+    "energies": Table(
+        REFERENCE / "README.md",
+        "| method | seeds | its own prior | energy, fitted | difference | bootstrap | held-out aggregate "
+        "| energy, published classifiers |",
+        overnight.energy_rows,
+    ),
     "time": Table(
         OVERNIGHT / "README.md",
         "| method | epochs | joint coherence | from p0 | aggregate posterior | cross coherence "

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pandas as pd
 
+from bench.reporting.statistics import student_interval
 from committed import OVERNIGHT, REFERENCE, SHORT, Row, interval, number, of_preset, of_priors, of_runs, setting
 
 OWN, BEFORE, AFTER = "its own", ("p0", "its own"), ("bootstrap", "held-out aggregate")  # of the table of priors
@@ -42,21 +43,42 @@ def poster_rows() -> list[list[str]]:
 
 
 def fitted_rows() -> list[list[str]]:
-    """Joint coherence by prior and method, of the seeds that have fits: references around, the worst fit first."""
+    """Joint coherence by prior and method, of seed 0: references around, the worst fit first."""
+    rows = of_priors(OVERNIGHT).query("settings == '' and seed == 0")
+    rows["prior"] = rows["prior"].mask(rows["role"] == "trained", OWN)
+    values = rows.pivot(index="prior", columns="method", values="joint_coherence").reindex(columns=SHOWN_FITS)
+    fitted = values.drop(index=[*BEFORE, *AFTER]).mean(axis=1).sort_values().index
+    return [
+        [prior, *(number(values.loc[prior, method]) for method in SHOWN_FITS)] for prior in (*BEFORE, *fitted, *AFTER)
+    ]
+
+
+def energy_rows() -> list[list[str]]:
+    """An energy that is fitted to each method's models, beside their own prior and what bounds it."""
     rows = of_priors(OVERNIGHT).query("settings == ''")
     rows["prior"] = rows["prior"].mask(rows["role"] == "trained", OWN)
-    with_fits = rows.loc[rows["role"] == "fitted", ["method", "seed"]].drop_duplicates()
-    each = rows.merge(with_fits).pivot(index=["prior", "seed"], columns="method", values="joint_coherence")
-    seeds = with_fits.groupby("method")["seed"].agg(lambda found: ", ".join(map(str, sorted(found))))
-    by_prior = each.groupby("prior")
-    means = by_prior.mean().where(by_prior.count() == with_fits["method"].value_counts())  # none of fewer seeds
-    means = means.reindex(columns=SHOWN_FITS)
-    fitted = means.drop(index=[*BEFORE, *AFTER]).mean(axis=1).sort_values().index
-    order = (*BEFORE, *fitted, *AFTER)
-    return [
-        ["(seeds)", *(seeds.get(method, "") for method in SHOWN_FITS)],
-        *([prior, *(number(means.loc[prior, method]) for method in SHOWN_FITS)] for prior in order),
-    ]
+    by_prior = rows.pivot(index=["method", "seed"], columns="prior")
+    joint = by_prior["joint_coherence"][[OWN, "energy", *AFTER]].dropna()
+    published = by_prior["joint_coherence_published"]["energy"]
+    made = []
+    for method, values in joint.groupby("method"):
+        cells = [
+            str(method),
+            str(len(values)),
+            number(values[OWN].mean()),
+            with_interval(values["energy"]),
+            with_interval(values["energy"] - values[OWN]),
+            *(number(values[name].mean()) for name in AFTER),
+            with_interval(published[values.index]),
+        ]
+        made.append((values["energy"].mean(), cells))
+    return [cells for _, cells in sorted(made, reverse=True)]
+
+
+def with_interval(values: pd.Series[float]) -> str:
+    """The mean over seeds with its Student-t interval."""
+    _, low, high = student_interval(values.tolist(), lowest=-1.0)
+    return f"{number(values.mean())} [{number(low)}, {number(high)}]"
 
 
 def short_rows() -> list[list[str]]:

@@ -53,8 +53,8 @@ def test_a_pictures_samples_are_those_of_the_committed_runs(picture):
 
 def test_a_cell_is_of_its_own_prior_and_method():
     rows = {row[0]: dict(zip(overnight.SHOWN_FITS, row[1:])) for row in overnight.fitted_rows()}
-    assert rows["energy"]["mmvae"] == "0.508"
-    assert rows["(seeds)"]["ebm-base"] == "0, 1"
+    assert rows["diffusion"]["mmvae"] == "0.449"
+    assert rows["diffusion width=128"]["mmvae"] == "0.417"
 
 
 def test_priors_are_of_one_method_and_in_order():
