@@ -54,6 +54,11 @@ TABLES = {
         "| method | prior | seeds | joint coherence | from p0 | held-out aggregate | cross coherence |",
         digits.quick_rows,
     ),
+    "real digits": Table(
+        ROOT / "README.md",
+        "| method | its own prior | an energy that is fitted to it | held-out aggregate |",
+        overnight.summary_rows,
+    ),
     "poster": Table(
         REFERENCE / "README.md",
         "| method | seeds | joint: poster | joint: ours | cross: poster | cross: ours "
@@ -70,6 +75,12 @@ TABLES = {
         "| method | seeds | its own prior | energy, fitted | difference | bootstrap | held-out aggregate "
         "| energy, published classifiers |",
         overnight.energy_rows,
+    ),
+    "further measures": Table(
+        OVERNIGHT / "README.md",
+        "| method | log p(X), nats | probe of z | probe of w | all targets at once | Fréchet distance | precision "
+        "| recall | coverage | within-class variance, coherent samples | distance to training latents |",
+        overnight.further_rows,
     ),
     "time": Table(
         OVERNIGHT / "README.md",

@@ -12,6 +12,19 @@ from committed import OVERNIGHT, REFERENCE, SHORT, Row, interval, number, of_pre
 OWN, BEFORE, AFTER = "its own", ("p0", "its own"), ("bootstrap", "held-out aggregate")  # of the table of priors
 SHOWN_FITS = ("ebm-base", "mmvae", "ebm-generalized", "mmvaeplus", "mopoe", "mmjsd", "mvtcae", "mvae")
 JOINT = ("joint_coherence", "joint_coherence_base", "joint_coherence_aggregate")
+ROBUST, PUBLISHED = "joint_coherence", "joint_coherence_published"  # by either kind of classifiers
+FURTHER = {  # measures, with the digits that are shown
+    "log_likelihood": 0,
+    "probe_z": 3,
+    "probe_w": 3,
+    "cross_coherence_all": 3,
+    "fd_joint": 1,
+    "precision": 3,
+    "recall": 3,
+    "coverage": 3,
+    "within_class_variance_coherent": 3,
+    "nearest_training": 2,
+}
 COMMON = "trainer.epochs=15"  # of all short trainings
 
 
@@ -53,32 +66,59 @@ def fitted_rows() -> list[list[str]]:
     ]
 
 
-def energy_rows() -> list[list[str]]:
-    """An energy that is fitted to each method's models, beside their own prior and what bounds it."""
+def own_and_fitted() -> list[tuple[str, pd.DataFrame]]:
+    """Each method's priors.csv by seed, columns (measure, prior), where an energy was fitted: the best energy first."""
     rows = of_priors(OVERNIGHT).query("settings == ''")
     rows["prior"] = rows["prior"].mask(rows["role"] == "trained", OWN)
-    by_prior = rows.pivot(index=["method", "seed"], columns="prior")
-    joint = by_prior["joint_coherence"][[OWN, "energy", *AFTER]].dropna()
-    published = by_prior["joint_coherence_published"]["energy"]
-    made = []
-    for method, values in joint.groupby("method"):
-        cells = [
-            str(method),
+    by_prior = rows.pivot(index=["method", "seed"], columns="prior", values=[ROBUST, PUBLISHED])
+    fitted = by_prior[by_prior[ROBUST, "energy"].notna()]
+    methods = [(str(method), values) for method, values in fitted.groupby("method")]
+    return sorted(methods, key=lambda pair: -pair[1][ROBUST, "energy"].mean())
+
+
+def energy_rows() -> list[list[str]]:
+    """An energy that is fitted to each method's models, beside their own prior and what bounds it."""
+    return [
+        [
+            method,
             str(len(values)),
-            number(values[OWN].mean()),
-            with_interval(values["energy"]),
-            with_interval(values["energy"] - values[OWN]),
-            *(number(values[name].mean()) for name in AFTER),
-            with_interval(published[values.index]),
+            number(values[ROBUST, OWN].mean()),
+            with_interval(values[ROBUST, "energy"]),
+            with_interval(values[ROBUST, "energy"] - values[ROBUST, OWN]),
+            *(number(values[ROBUST, name].mean()) for name in AFTER),
+            with_interval(values[PUBLISHED, "energy"]),
         ]
-        made.append((values["energy"].mean(), cells))
-    return [cells for _, cells in sorted(made, reverse=True)]
+        for method, values in own_and_fitted()
+    ]
+
+
+def summary_rows() -> list[list[str]]:
+    """The same, as the first page has it."""
+    return [
+        [
+            f"`{method}`",
+            with_interval(values[ROBUST, OWN]),
+            with_interval(values[ROBUST, "energy"]),
+            number(values[ROBUST, AFTER[1]].mean()),
+        ]
+        for method, values in own_and_fitted()
+    ]
 
 
 def with_interval(values: pd.Series[float]) -> str:
     """The mean over seeds with its Student-t interval."""
     _, low, high = student_interval(values.tolist(), lowest=-1.0)
     return f"{number(values.mean())} [{number(low)}, {number(high)}]"
+
+
+def further_rows() -> list[list[str]]:
+    """What else is measured of seed 0 of each method, under its own prior."""
+    measures = pd.read_csv(OVERNIGHT / "measures.csv").query("prior == 'own' and seed == 0")
+    values = measures.pivot(index="config_hash", columns="measure", values="value")
+    return [
+        [row["method"], *(number(values.loc[row["config_hash"], name], digits) for name, digits in FURTHER.items())]
+        for row in of_preset(OVERNIGHT)
+    ]
 
 
 def short_rows() -> list[list[str]]:
