@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 X, Y = "coverage_to_aggregate", "joint_coherence"
-LETTERS = 30  # characters in a line of a panel's title
+LETTERS = 24  # characters in a line of a panel's title
 MARKERS = {TRAINED: "D", FITTED: "o", REFERENCE: "*"}
 LINES = {P0: ("0.5", "--"), AGGREGATE: ("0.2", ":")}  # colour and style: they have no coverage
 UNEVEN = "Means over seeds; some priors have fewer than the lines. Gap closed is run by run."
@@ -56,7 +56,7 @@ def coverage_figure(rows: Rows, title: str) -> Figure | None:
         for group in by_prior(part):
             _draw(axis, group, colours)
         axis.set_title(literal(folded(name, LETTERS)), y=1)
-        axis.set(xlabel="coverage of aggregate samples" if lowest else "", ylabel="joint coherence" if left else "")
+        axis.set(xlabel="coverage of\naggregate samples" if lowest else "", ylabel="joint coherence" if left else "")
         axis.set(xlim=limits[0], ylim=limits[1])
         axis.tick_params(labelbottom=lowest, labelleft=left)
     _legend(grid[0][-1], colours)

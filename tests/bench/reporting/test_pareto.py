@@ -5,6 +5,7 @@ import pytest
 from bench.reporting.figures.canvas import style
 from bench.reporting.figures.pareto import MOST, Point, dominates, pareto_figure
 from bench.reporting.rows import read_runs
+from tests.bench.reporting.drawn import figures_of
 from tests.bench.rundirs import config_of, measure, write_real_run, write_set
 
 
@@ -51,6 +52,12 @@ def test_a_grid_has_a_curve_for_each_row_and_column_and_no_more_than_can_be_told
         sweep(tmp_path, 0.5, 1, 2, others=(f"latent_dim={size}",))
     figure = drawn(tmp_path)
     assert len(figure.legends[0].get_texts()) == MOST
+
+
+def test_a_curve_has_all_its_values_where_other_figures_leave_configurations_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.reporting.figures.MOST", 2)
+    sweep(tmp_path, 0.5, 1, 2)
+    assert "polymnist-rebuilt-paper-pareto.png" in [path.name for path in figures_of(tmp_path)]
 
 
 def test_a_run_whose_preset_is_not_known_is_on_no_curve(tmp_path):
