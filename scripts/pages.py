@@ -32,15 +32,19 @@ class Table(NamedTuple):
 
     def written(self) -> list[str]:
         """The table as the page has it."""
-        lines = self.page.read_text().splitlines()
-        start = lines.index(self.headings, lines.index(self.below) if self.below else 0)
+        lines, start = self._found()
         return list(takewhile(bool, lines[start:]))
 
     def write(self) -> None:
         """The page with the table as the committed runs have it."""
-        text = self.page.read_text()
-        before, below, after = text.partition(f"\n{self.below}\n") if self.below else ("", "", text)
-        self.page.write_text(before + below + after.replace("\n".join(self.written()), "\n".join(self.made()), 1))
+        lines, start = self._found()
+        lines[start : start + len(self.written())] = self.made()
+        self.page.write_text("\n".join(lines) + "\n")
+
+    def _found(self) -> tuple[list[str], int]:
+        """The page's lines, and which of them are the headings."""
+        lines = self.page.read_text().splitlines()
+        return lines, lines.index(self.headings, lines.index(self.below) if self.below else 0)
 
 
 OF_PRIORS = (

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from committed import OVERNIGHT, QUICK, ROOT, Row, of_preset
+from committed import OVERNIGHT, QUICK, ROOT, Row, folder_of, of_preset
 
 SIDE, SHOWN, MODALITIES = 84, 10, 5  # pixels of an item, tuples and modalities
 GAP, CAPTION = 20, 30  # pixels
@@ -55,8 +55,7 @@ def place(row: int, column: int) -> tuple[int, int]:
 
 def samples(results: Path, row: Row) -> Image.Image:
     """The first tuples of a method's samples from its prior."""
-    run = results / "runs/polymnist" / row["method"] / f"{row['preset']}-{row['config_hash']}" / "seed-0"
-    with Image.open(run / "samples_joint.png") as picture:
+    with Image.open(folder_of(results, row) / "seed-0/samples_joint.png") as picture:
         return picture.convert("RGB").crop((0, 0, SHOWN * SIDE, MODALITIES * SIDE))
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from committed import BIRDS, PHOTOGRAPHS, interval, number, of_measures, of_preset, of_runs
+from committed import BIRDS, JOINT, PHOTOGRAPHS, joint, number, of_measures, of_preset, of_runs
 
-JOINT = ("joint_coherence", "joint_coherence_base", "joint_coherence_aggregate")
 DIRECTIONS = ("cross_coherence_from_image", "cross_coherence_from_caption")
 
 
@@ -15,9 +14,7 @@ def drawn_rows() -> list[list[str]]:
         [
             row["method"],
             str(row["seeds"]),
-            interval(row, "joint_coherence"),
-            number(row["joint_coherence_base"]),
-            number(row["joint_coherence_aggregate"]),
+            *joint(row),
             *(number(values[row["config_hash"]]) for values in directions),
         ]
         for row in of_preset(BIRDS)

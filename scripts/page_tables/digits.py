@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 
+from bench.reporting.priors import AGGREGATE, BOOTSTRAP, P0, TRAINED
 from committed import (
     ABLATION,
     QUICK,
     REBUILT,
     Row,
+    folder_of,
     interval,
+    joint,
     number,
     of_measures,
     of_preset,
@@ -22,7 +24,14 @@ from committed import (
     spread,
 )
 
-FIRST, LAST = ("p0",), ("bootstrap", "held-out aggregate")  # of a table of priors
+FIT = {  # what priors.csv has of a prior, with the digits that are shown
+    "coverage_to_aggregate": 3,
+    "precision_to_aggregate": 3,
+    "within_class_variance_coherent": 3,
+    "aggregate_log_likelihood": 3,
+    "fit_seconds": 0,
+    "milliseconds_per_1000_samples": 0,
+}
 VALIDATED = "trainer.validation=0.05"  # of every run of the ablation
 
 
@@ -33,9 +42,7 @@ def quick_rows() -> list[list[str]]:
             f"`{row['method']}`",
             row["trained_prior"],
             str(row["seeds"]),
-            interval(row, "joint_coherence"),
-            number(row["joint_coherence_base"]),
-            number(row["joint_coherence_aggregate"]),
+            *joint(row),
             interval(row, "cross_coherence"),
         ]
         for row in of_preset(QUICK)
@@ -50,9 +57,7 @@ def method_rows() -> list[list[str]]:
             row["method"],
             row["trained_prior"],
             str(row["seeds"]),
-            interval(row, "joint_coherence"),
-            number(row["joint_coherence_base"]),
-            number(row["joint_coherence_aggregate"]),
+            *joint(row),
             percent(row["gap_closed"]),
             interval(row, "cross_coherence"),
             number(everything[row["config_hash"]]),
@@ -77,12 +82,7 @@ def prior_rows(method: str) -> list[list[str]]:
             str(len(rows)),
             spread(rows["joint_coherence"]),
             closed(prior, rows),
-            number(rows["coverage_to_aggregate"].mean()),
-            number(rows["precision_to_aggregate"].mean()),
-            number(rows["within_class_variance_coherent"].mean()),
-            number(rows["aggregate_log_likelihood"].mean()),
-            number(rows["fit_seconds"].mean(), 0),
-            number(rows["milliseconds_per_1000_samples"].mean(), 0),
+            *(number(rows[column].mean(), digits) for column, digits in FIT.items()),
         ]
         for prior, rows in by_prior(of_priors(QUICK).query("settings == '' and method == @method"))
     ]
@@ -109,16 +109,18 @@ def rebuilt_rows() -> list[list[str]]:
 
 
 def closed(prior: str, rows: pd.DataFrame) -> str:
-    return "" if prior in (*FIRST, LAST[-1]) else percent(rows["gap_closed"].mean())
+    return "" if prior in (P0, AGGREGATE) else percent(rows["gap_closed"].mean())
 
 
 def by_prior(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Rows by prior, the model's own named as such, by their mean joint coherence between the references."""
-    names = rows["prior"] + (rows["role"] == "trained").map({True: " (its own)", False: ""})
+    names = rows["prior"] + (rows["role"] == TRAINED).map({True: " (its own)", False: ""})
     groups = {str(name): group for name, group in rows.groupby(names)}
     means = {name: group["joint_coherence"].mean() for name, group in groups.items()}
-    between = sorted(set(groups) - {*FIRST, *LAST}, key=lambda name: (not name.endswith("own)"), means[name]))
-    return [(name, groups[name]) for name in (*FIRST, *between, *LAST) if name in groups]
+    between = sorted(
+        set(groups) - {P0, BOOTSTRAP, AGGREGATE}, key=lambda name: (not name.endswith("own)"), means[name])
+    )
+    return [(name, groups[name]) for name in (P0, *between, BOOTSTRAP, AGGREGATE) if name in groups]
 
 
 def together_rows() -> list[list[str]]:
@@ -131,9 +133,7 @@ def together_rows() -> list[list[str]]:
             learned(row),
             row["config_hash"],
             str(row["seeds"]),
-            interval(row, "joint_coherence"),
-            number(row["joint_coherence_base"]),
-            number(row["joint_coherence_aggregate"]),
+            *joint(row),
             interval(row, "cross_coherence"),
             number(coverage.get(row["config_hash"])),
         ]
@@ -151,20 +151,20 @@ def ablation_rows() -> list[list[str]]:
     coverage = of_measures(ABLATION, "coverage_to_aggregate")
     found = []
     for row in of_runs(ABLATION).to_dict("records"):
-        ends = last_epochs(ABLATION, row)
-        joint = ends["validation_joint_coherence"]
+        ends = last_epochs(row)
+        validated = ends["validation_joint_coherence"]
         cells = [
             setting(row["settings"].replace(VALIDATED, "").strip()) or "nothing",
-            spread(joint),
+            spread(validated),
             number(ends["validation_cross_coherence"].mean()),
             number(ends["energy_gap"].mean(), 1),
             number(coverage[row["config_hash"]]),
         ]
-        found.append((joint.mean(), cells))
+        found.append((validated.mean(), cells))
     return [cells for _, cells in sorted(found, key=lambda pair: (pair[1][0] != "nothing", -pair[0]))]
 
 
-def last_epochs(results: Path, row: Row) -> pd.DataFrame:
+def last_epochs(row: Row) -> pd.DataFrame:
     """The last row of the history of each seed."""
-    folder = results / "runs" / row["dataset"] / row["method"] / f"{row['preset']}-{row['config_hash']}"
-    return pd.concat([pd.read_csv(run / "history.csv").tail(1) for run in sorted(folder.glob("seed-*"))])
+    runs = sorted(folder_of(ABLATION, row).glob("seed-*"))
+    return pd.concat([pd.read_csv(run / "history.csv").tail(1) for run in runs])

@@ -6,12 +6,26 @@ from collections import Counter
 
 import pandas as pd
 
+from bench.reporting.priors import AGGREGATE, BOOTSTRAP, P0, TRAINED
 from bench.reporting.statistics import student_interval
-from committed import OVERNIGHT, REFERENCE, SHORT, Row, interval, number, of_preset, of_priors, of_runs, setting
+from committed import (
+    JOINT,
+    OVERNIGHT,
+    REFERENCE,
+    SHORT,
+    Row,
+    interval,
+    number,
+    of_preset,
+    of_priors,
+    of_runs,
+    of_seed_0,
+    setting,
+)
 
-OWN, BEFORE, AFTER = "its own", ("p0", "its own"), ("bootstrap", "held-out aggregate")  # of the table of priors
+OWN = "its own"
+BEFORE, AFTER = (P0, OWN), (BOOTSTRAP, AGGREGATE)  # of the table of priors
 SHOWN_FITS = ("ebm-base", "mmvae", "ebm-generalized", "mmvaeplus", "mopoe", "mmjsd", "mvtcae", "mvae")
-JOINT = ("joint_coherence", "joint_coherence_base", "joint_coherence_aggregate")
 ROBUST, PUBLISHED = "joint_coherence", "joint_coherence_published"  # by either kind of classifiers
 FURTHER = {  # measures, with the digits that are shown
     "log_likelihood": 0,
@@ -55,10 +69,15 @@ def poster_rows() -> list[list[str]]:
     ]
 
 
+def of_priors_of_preset() -> pd.DataFrame:
+    """priors.csv of the methods as the preset has them, the prior that a model was trained with by one name."""
+    rows = of_priors(OVERNIGHT).query("settings == ''")
+    return rows.assign(prior=rows["prior"].mask(rows["role"] == TRAINED, OWN))
+
+
 def fitted_rows() -> list[list[str]]:
     """Joint coherence by prior and method, of seed 0: references around, the worst fit first."""
-    rows = of_priors(OVERNIGHT).query("settings == '' and seed == 0")
-    rows["prior"] = rows["prior"].mask(rows["role"] == "trained", OWN)
+    rows = of_priors_of_preset().query("seed == 0")
     values = rows.pivot(index="prior", columns="method", values="joint_coherence").reindex(columns=SHOWN_FITS)
     fitted = values.drop(index=[*BEFORE, *AFTER]).mean(axis=1).sort_values().index
     return [
@@ -68,9 +87,7 @@ def fitted_rows() -> list[list[str]]:
 
 def own_and_fitted() -> list[tuple[str, pd.DataFrame]]:
     """Each method's priors.csv by seed, columns (measure, prior), where an energy was fitted: the best energy first."""
-    rows = of_priors(OVERNIGHT).query("settings == ''")
-    rows["prior"] = rows["prior"].mask(rows["role"] == "trained", OWN)
-    by_prior = rows.pivot(index=["method", "seed"], columns="prior", values=[ROBUST, PUBLISHED])
+    by_prior = of_priors_of_preset().pivot(index=["method", "seed"], columns="prior", values=[ROBUST, PUBLISHED])
     fitted = by_prior[by_prior[ROBUST, "energy"].notna()]
     methods = [(str(method), values) for method, values in fitted.groupby("method")]
     return sorted(methods, key=lambda pair: -pair[1][ROBUST, "energy"].mean())
@@ -99,7 +116,7 @@ def summary_rows() -> list[list[str]]:
             f"`{method}`",
             with_interval(values[ROBUST, OWN]),
             with_interval(values[ROBUST, "energy"]),
-            number(values[ROBUST, AFTER[1]].mean()),
+            number(values[ROBUST, AGGREGATE].mean()),
         ]
         for method, values in own_and_fitted()
     ]
@@ -113,8 +130,7 @@ def with_interval(values: pd.Series[float]) -> str:
 
 def further_rows() -> list[list[str]]:
     """What else is measured of seed 0 of each method, under its own prior."""
-    measures = pd.read_csv(OVERNIGHT / "measures.csv").query("prior == 'own' and seed == 0")
-    values = measures.pivot(index="config_hash", columns="measure", values="value")
+    values = of_seed_0(OVERNIGHT)
     return [
         [row["method"], *(number(values.loc[row["config_hash"], name], digits) for name, digits in FURTHER.items())]
         for row in of_preset(OVERNIGHT)
@@ -146,9 +162,7 @@ def time_rows() -> list[list[str]]:
     for results in (SHORT, OVERNIGHT):
         runs = of_runs(results)
         runs = runs[runs["settings"].str.fullmatch(r"(trainer\.epochs=\d+)?")][["method", "config_hash", "epochs"]]
-        measures = pd.read_csv(results / "measures.csv").query("prior == 'own' and seed == 0")
-        values = measures.pivot(index="config_hash", columns="measure", values="value")
-        rows += runs.merge(values, on="config_hash").to_dict("records")
+        rows += runs.merge(of_seed_0(results), on="config_hash").to_dict("records")
     trainings = Counter(row["method"] for row in rows)
     return [
         [row["method"], str(row["epochs"]), *(number(row[metric]) for metric in metrics)]

@@ -101,13 +101,13 @@ def _figures(rows: Rows, runs: Rows, of_priors: Rows, title: str) -> Iterator[tu
     shown = set(list(dict.fromkeys(map(key_of, rows)))[:MOST])
     of_priors = [row for row in of_priors if key_of(row) in shown]
     every_own = [row for row in rows if row["prior"] == OWN]
-    own = [row for row in every_own if key_of(row) in shown]
-    of_own = own_runs(own, runs)
+    of_every_own = own_runs(every_own, runs)
+    own, of_own = ([row for row in part if key_of(row) in shown] for part in (every_own, of_every_own))
     yield "cross-coherence", lambda: coherence.matrix_figure(of_own, title)
     yield "priors", lambda: priors.coverage_figure(of_priors, title)
     yield "training", lambda: training.training_figure(of_own, title)
     # A sweep's curve needs all its values, and that figure has a limit of its own.
-    yield "pareto", lambda: pareto.pareto_figure(own_runs(every_own, runs), section_title(rows[0]))
+    yield "pareto", lambda: pareto.pareto_figure(of_every_own, section_title(rows[0]))
     yield "coherence", lambda: coherence.coherence_figure(own, title)
     yield "chains", lambda: chains.chain_figure(of_own, title)
     yield "subsets", lambda: coherence.subset_figure(of_own, title)
